@@ -10,6 +10,8 @@ from modelbuild import api
 from modelbuild.chips.recipe import Container
 from modelbuild.cli import console
 
+_LARGE = 100_000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this verb."""
@@ -22,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
         recipe = api.recipe(options.chip)
         data = json.loads(recipe.model_dump_json())
         facts = [
-            (name, f"{fact['value']:.6g}", fact["sure"], fact["source"])
+            (name, _number(fact["value"]), fact["sure"], fact["source"])
             for name, fact in data["hardware"].items()
             if fact is not None  # what nothing is published of
         ] + list(_of_container(recipe.container))
@@ -63,7 +65,14 @@ def _of_container(container: Container) -> Iterator[tuple[str, str, str, str]]:
     """What of a package's form a source was given for."""
     for name, said in sorted(container.facts.items()):
         value = getattr(container, name)
-        shown = (
-            str(value).lower() if isinstance(value, bool) else f"{value:#x}" if "base" in name else f"{value}"
-        )
+        if isinstance(value, bool):
+            shown = str(value).lower()
+        else:
+            shown = f"{value:#x}" if "base" in name else _number(value)
         yield name, shown, said.sure, said.source
+
+
+def _number(value: float) -> str:
+    """All digits before the point; six of small numbers."""
+    whole = float(value).is_integer() or abs(value) >= _LARGE
+    return f"{value:,.0f}" if whole else f"{value:,.6g}"

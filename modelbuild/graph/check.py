@@ -223,7 +223,7 @@ def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
     size = sum(graph.constants[name].size for name in _parameters(graph))
     most = recipe.container.max_model_bytes
     if most is not None and size > most:
-        message = f"the parameters alone are {size} bytes at 8 bits; {recipe.chip} holds {most} bytes a model"
+        message = f"the parameters alone are {size:,} bytes at 8 bits; {recipe.chip} holds {most:,} a model"
         yield Finding("MB107", "error", message, "take a smaller model or another chip")
     for name in graph.outputs:
         if name in graph.constants:

@@ -12,6 +12,11 @@ from modelbuild.kpu.planning.limits import node
 from modelbuild.kpu.planning.memory import Placement
 from modelbuild.kpu.planning.operations import Operation
 
+ADVICE = (
+    "take a smaller picture or fewer channels; operators on the CPU work on floats, four times the bytes of "
+    "the KPU's maps"
+)
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -51,8 +56,7 @@ def check_room(
         where=_fullest(model, placements, executed) if sizes.working else "",
         why=f"the kmodel has {sizes.kmodel:,}, inputs {sizes.input:,}, outputs {sizes.output:,}, "
         f"working memory {sizes.working:,}",
-        advice="take a smaller picture or fewer channels; operators on the CPU work on floats, four "
-        "times the bytes of the KPU's maps",
+        advice=ADVICE,
         exit_code=EXIT_FAILED,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,7 +131,20 @@ def _check_shapes(given: Mapping[str, tuple[int, ...]], inputs: Sequence[Border]
                 f"the shape {list(shape)} does not fit the input `{name}`",
                 where=f"{option} {name}",
                 why=f"the model says {has}",
+                advice=_other_shape(name, shape, known[name], option),
             )
+
+
+def _other_shape(name: str, shape: Sequence[int], known: Sequence[int | None], option: str) -> str:
+    """How a network gets a size that its file has fixed otherwise."""
+    if len(shape) != len(known):
+        return f"give {len(known)} sizes"
+    wanted = json.dumps({name: list(shape)}, ensure_ascii=False)
+    manifest = "save what `pack --print-manifest` writes" if option == "--shape" else "write the manifest"
+    return (
+        f"{option} is for sizes that the file leaves open: export the model for this one; or {manifest} "
+        f"without it, add `edit: [{{shape: {wanted}}}]` to the model there, and build that"
+    )
 
 
 def _try_import(model: Path, facts: Sequence[InputFacts], weights: Path | None) -> None:

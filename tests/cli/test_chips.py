@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from modelbuild import api
 from tests.cli.conftest import Command
 
@@ -37,15 +39,25 @@ def test_one_chip(tmp_path: Path, command: Command) -> None:
     assert sorted(row.split()[0] for row in rows[: len(facts)]) == sorted(facts)
     assert [row.split()[:3] for row in said_of_package] == [
         ["dram_base", "0x80220000", "measured"],
-        ["max_model_bytes", "78643200", "vendor"],
-        ["max_package_bytes", "73400320", "vendor"],
+        ["max_model_bytes", "78,643,200", "vendor"],
+        ["max_package_bytes", "73,400,320", "vendor"],
         ["weight_compress", "false", "vendor"],
     ]
     assert said_of_package[1].endswith("device_ddr_management: 75 MB")
     for row in rows[: len(facts)]:
         name, value, sure = row.split()[:3]
-        assert float(value) == float(f"{facts[name]['value']:.6g}") and sure == facts[name]["sure"]
+        assert (
+            float(value.replace(",", "")) == pytest.approx(facts[name]["value"], rel=1e-5)
+            and sure == facts[name]["sure"]
+        )
         assert row.endswith(facts[name]["source"])
+
+
+def test_numbers_have_no_exponents(tmp_path: Path, command: Command) -> None:
+    values = {row.split()[0]: row.split()[1] for row in command(tmp_path, "chips", "k210").lines[2:]}
+    assert (values["sram_bytes"], values["clock_hz"]) == ("2,097,152", "400,000,000")
+    assert (values["cpu_operations_per_cycle"], values["max_model_bytes"]) == ("0.5", "6,291,456")
+    assert not any("e+" in value for value in values.values())
 
 
 def test_an_unknown_chip(tmp_path: Path, command: Command) -> None:

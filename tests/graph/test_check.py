@@ -208,7 +208,7 @@ def test_more_inputs_than_the_container_has() -> None:
 def test_parameters_that_no_memory_of_the_chip_holds() -> None:
     weight = np.broadcast_to(np.float32(0), (6000, 6200))
     graph = one("Gemm", (1, 6200), (1, 6000), weight, transB=1)
-    assert "37200000 bytes at 8 bits; kl520 holds 36700160" in finding(graph, "kl520", "MB107").message
+    assert "37,200,000 bytes at 8 bits; kl520 holds 36,700,160" in finding(graph, "kl520", "MB107").message
     assert place(graph, recipe("kl720")).findings == ()
 
 

@@ -198,7 +198,7 @@ def test_a_model_that_fills_the_memory() -> None:
     weight = np.broadcast_to(np.float32(0), (1024, 6145))
     graph = one("Gemm", (1, 6145), (1, 1024), weight, transB=1)
     found = place(graph, recipe("k210")).findings
-    assert "6292480 bytes at 8 bits; k210 holds 6291456" in next(
+    assert "6,292,480 bytes at 8 bits; k210 holds 6,291,456" in next(
         f.message for f in found if f.code == "MB107"
     )
 

@@ -435,3 +435,24 @@ def test_damage_is_told_with_the_file(built_once: Path, tmp_path: Path) -> None:
     (tmp_path / "short.kmodel").write_bytes(data[:16])
     with pytest.raises(ModelbuildError, match=r"bytes are expected here, of which \d+ are there"):
         api.open_file(tmp_path / "short.kmodel")
+
+
+def test_more_than_the_general_ram_is_told_before_anything_is_observed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The maps of the first layer do not fit the KPU's RAM: as floats on the CPU they take 19 MB."""
+    root = write(tmp_path / "p", MANIFEST.replace(", accept: {snr_db: 20}", ""))
+    model = onnx.load(root / "net.onnx")
+    for axis, size in ((2, 240), (3, 320)):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save_model(model, root / "net.onnx")
+    for index in range(4):
+        np.save(root / f"data/{index}.npy", np.full((1, 3, 240, 320), index / 4, np.float32))
+    assert main(["-C", str(root), "build", "net@maix", "--jobs", "1", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    (failure,) = report["failures"]
+    assert "bytes of general RAM or more; k210 has 6,291,456" in failure["message"]
+    assert "MB119" in failure["message"]
+    assert failure["action"] == "net@maix:observe"
+    assert main(["-C", str(root), "evaluate", "net@maix", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["fits"] is False

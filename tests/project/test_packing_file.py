@@ -119,6 +119,8 @@ def test_a_file_that_is_no_simulator_package_is_not_overwritten(
         ({"source": "absent.onnx"}, "no such file"),
         ({"chip": "kl7200"}, "unknown chip"),
         ({"shapes": {ONLY: (1, 4, 4, 4)}}, "does not fit the input `image`"),
+        ({"shapes": {ONLY: (1, 3, 8, 8)}}, 'add `edit: [{shape: {"image": [1, 3, 8, 8]}}]`'),
+        ({"shapes": {ONLY: (3, 4, 4)}}, "give 4 sizes"),
         ({"shapes": {"imag": (1, 3, 4, 4)}}, "no input `imag`"),
         ({"preprocess": {ONLY: "imgnet"}}, "did you mean `imagenet`"),
         ({"preprocess": {"imag": "unit"}}, "no input `imag`"),

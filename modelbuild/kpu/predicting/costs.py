@@ -1,23 +1,62 @@
-"""What single nodes on the CPU cost, with the conversions that are there for them alone."""
+"""What `check` tells of a kmodel before it is made: what single nodes on the CPU cost, with conversions that
+are there for them alone, and whether the general RAM holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from modelbuild.arithmetic.fixed_model import FixedOperator
 from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
+from modelbuild.graph.check import Finding
 from modelbuild.graph.model import Graph
-from modelbuild.kpu.predicting.prediction import predict
+from modelbuild.kpu.predicting.prediction import Prediction, predict
+from modelbuild.kpu.room import ADVICE
+from modelbuild.npu.limits import room
+from modelbuild.npu.predicting.assumptions import Options
+
+CODE = "MB119"
+_MATRIX = 2
 
 
-def cpu_times(graph: Graph, units: Mapping[str, str], recipe: Recipe) -> dict[str, float]:
-    """Node on the CPU -> ms of one run, as `evaluate` counts them: its floats are made of bytes, and bytes of
-    these for the layer behind it. Empty where no time can be told, which `evaluate` and the build explain."""
+def checked(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
+) -> tuple[dict[str, float], Finding | None]:
+    """`cpu_times`, and `over_memory`. Nothing where neither can be told, which `evaluate` and the build
+    explain."""
     try:
-        found = predict(graph, units, recipe)
+        found = predict(graph, units, recipe, options)
     except ModelbuildError:
-        return {}
+        return {}, None
+    return cpu_times(found), over_memory(found)
+
+
+def over_memory(found: Prediction) -> Finding | None:
+    """What the build will say of the general RAM. Counted is what no kmodel of it goes without: of the
+    KPU's constants the weights alone, equal ones once. What is over by less, the build tells."""
+    sizes, has = found.compiled.memory.sizes, room(found.recipe)
+    kmodel = sizes.kmodel - sizes.kpu_constants + max(sizes.kpu_constants, _weights(found))
+    pools = sizes.input + sizes.output + sizes.working
+    if kmodel + pools <= has.bytes:
+        return None
+    what = f"{found.graph.name} needs {kmodel + pools:,} bytes of general RAM or more; {has.of} {has.bytes:,}"
+    parts = f"the kmodel {kmodel:,}, inputs {sizes.input:,}, outputs {sizes.output:,}"
+    return Finding(CODE, "error", f"{what}: {parts}, working memory {sizes.working:,}", ADVICE)
+
+
+def _weights(found: Prediction) -> int:
+    """Bytes: one a weight of layers."""
+    constants = found.graph.constants
+    read = {name for node in found.graph.nodes if found.units[node.name] == "npu" for name in node.inputs}
+    arrays = [constants[name] for name in read if name in constants and constants[name].ndim >= _MATRIX]
+    return sum({sha256(array.tobytes()).digest(): array.size for array in arrays}.values())
+
+
+def cpu_times(found: Prediction) -> dict[str, float]:
+    """Node on the CPU -> ms of one run, as `evaluate` counts them: its floats are made of bytes, and bytes of
+    these for the layer behind it."""
+    units = found.units
     operators = {operator.name: operator for operator in found.model.operators}
     makers = {name: operator for operator in found.model.operators for name in operator.outputs}
     read = {name for operator in found.model.operators for name in operator.inputs}

@@ -1,7 +1,7 @@
 """The back ends: what lowers, compiles and simulates the models of a number system, a line each.
 
 A back end is a module with `lower`, `compile_fixed` and `Machine`, as `npu` and `kpu` here have them, and one
-with `cpu_times`, `predict` and `said`, as `npu_predicting` and `kpu_predicting`."""
+with `checked`, `predict` and `said`, as `npu_predicting` and `kpu_predicting`."""
 
 from __future__ import annotations
 

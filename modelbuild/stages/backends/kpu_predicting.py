@@ -8,11 +8,11 @@ from typing import Any
 from modelbuild.chips.recipe import Recipe
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.predicting import advice, evaluation, prediction
-from modelbuild.kpu.predicting.costs import cpu_times
+from modelbuild.kpu.predicting.costs import checked
 from modelbuild.kpu.predicting.prediction import Prediction
 from modelbuild.npu.predicting.assumptions import Options
 
-__all__ = ["cpu_times", "predict", "said"]
+__all__ = ["checked", "predict", "said"]
 
 
 def predict(

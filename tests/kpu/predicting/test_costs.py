@@ -7,7 +7,8 @@ import pytest
 from modelbuild.chips.load import load_recipe
 from modelbuild.graph.check import place
 from modelbuild.graph.model import Node
-from modelbuild.kpu.predicting.costs import cpu_times
+from modelbuild.kpu.predicting.costs import checked
+from modelbuild.kpu.predicting.evaluation import memory
 from modelbuild.kpu.predicting.prediction import predict
 from tests.kpu.lowering.made import conv, network, weights
 
@@ -22,8 +23,8 @@ def test_a_sum_costs_two_conversions_a_pass_and_a_conversion() -> None:
     shapes = {"w": (8, 3, 3, 3), "v": (8, 8, 3, 3), "u": (4, 8, 3, 3)}
     graph, recipe = network(nodes, (1, 3, 16, 16), weights(**shapes)), load_recipe("k210")
     units = place(graph, recipe).units
-    times, cells = cpu_times(graph, units, recipe), 8 * 16 * 16
-    assert times == {"sum": pytest.approx((6 + 6 + 4 + 6) * cells / 200e6 * 1e3)}
+    (times, over), cells = checked(graph, units, recipe), 8 * 16 * 16
+    assert times == {"sum": pytest.approx((6 + 6 + 4 + 6) * cells / 200e6 * 1e3)} and over is None
     found = predict(graph, units, recipe)
     ports = 6 * (3 + 4) * 16 * 16  # conversions of the input and of the output are no node's
     whole = sum(found.cpu_ms(one.work.operations) for one in found.on_cpu)
@@ -32,4 +33,19 @@ def test_a_sum_costs_two_conversions_a_pass_and_a_conversion() -> None:
 
 def test_a_model_that_cannot_be_timed_has_no_costs() -> None:
     graph = network([conv("x", "y", "w")], (1, 3, 2000, 2000), weights(w=(4, 3, 3, 3)))
-    assert cpu_times(graph, {"conv_y": "npu"}, load_recipe("k210")) == {}
+    assert checked(graph, {"conv_y": "npu"}, load_recipe("k210")) == ({}, None)
+
+
+def test_a_map_on_the_cpu_that_general_ram_does_not_hold() -> None:
+    """The pools are those of `evaluate`; constants are counted once: no more than a build has."""
+    graph, recipe = (
+        network([conv("x", "y", "w")], (1, 32, 240, 320), weights(w=(32, 32, 3, 3))),
+        load_recipe("k210"),
+    )
+    units = place(graph, recipe).units
+    assert units == {"conv_y": "cpu"}
+    _, over = checked(graph, units, recipe)
+    assert over is not None and (over.code, over.severity) == ("MB119", "error")
+    needed = int(over.message.split(" needs ")[1].split(" ")[0].replace(",", ""))
+    assert 2 * 32 * 240 * 320 * 4 < needed <= memory(predict(graph, units, recipe))["dram_peak"]
+    assert f"k210 has {6 << 20:,}: the kmodel" in over.message
