@@ -14,7 +14,6 @@ from modelbuild.kpu.quantizing.pools import lost_by
 from modelbuild.kpu.quantizing.segments import Function, fit_segments
 from modelbuild.kpu.quantizing.target import falls
 from modelbuild.kpu.quantizing.weights import sum_bounds, unsigned_weights
-from modelbuild.quantize.histogram import Histogram
 
 
 def layer_constants(
@@ -27,14 +26,12 @@ def layer_constants(
     *,
     depthwise: bool = False,
     pool: str = "bypass",
-    histogram: Histogram | None = None,
 ) -> tuple[dict[str, Parameter], dict[str, Integers]]:
     """Parameters and constants of a `kpu_conv` that makes y = pool(function(x * weights + bias)).
 
     `weight` signed bytes [O, I, k, k] ([C, 1, k, k] depthwise), `scales` [O], `bias` [O] in steps of the
     input's scale times the weights'. `function` on float64, element by element, from what the convolution
-    leaves to y, both in real units; `histogram` of what the convolution leaves, in real
-    units; without one, what the weights let expect.
+    leaves to y, both in real units.
     Errors: ModelbuildError for numbers that the KPU does not hold.
     """
     bytes_ = unsigned_weights(weight, x.zero_point)
@@ -43,7 +40,7 @@ def layer_constants(
     ends = [end * factors + real for end in sums]
     down = falls(function, float(min(ends[0].min(), ends[1].min())), float(max(e.max() for e in ends)), y)
     norm = batch_norm(sums, factors, real, y.scale, down)
-    seen = expected(weight, factors, real, x.zero_point) if histogram is None else histogram
+    seen = expected(weight, factors, real, x.zero_point)
     table = fit_segments(function, norm.low, norm.high, norm.v_scale, y, seen, lost_by(pool))
     parameters: dict[str, Parameter] = {
         "kernel": weight.shape[2],

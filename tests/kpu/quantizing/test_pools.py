@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from modelbuild.arithmetic.kpu.pools import pooled
-from modelbuild.kpu.quantizing import Segments, fit_segments
-from modelbuild.kpu.quantizing.pools import is_rising, lost_by
+from modelbuild.kpu.quantizing import fit_segments
+from modelbuild.kpu.quantizing.pools import lost_by
 from tests.kpu.quantizing.oracle import FUNCTIONS, STRAIGHT, output
 
 
@@ -42,21 +42,3 @@ def test_only_means_lose() -> None:
     assert lost_by("max_2_s2") == lost_by("bypass") == lost_by("left_top_2_s2") == 0.0
     assert lost_by("mean_2_s1") == lost_by("mean_2_s2") == 0.375
     assert lost_by("mean_4_s4") == 0.46875
-
-
-def test_largest_bytes_are_those_of_largest_values() -> None:
-    y = output(-0.5, 6.0)
-    ends, v_scale = (-(1 << 28), 1 << 28), y.scale / 2**20
-    assert is_rising(fit_segments(STRAIGHT["leaky"], *ends, v_scale, y), *ends)
-    assert not is_rising(fit_segments(FUNCTIONS["silu"], *ends, v_scale, y), *ends)
-
-
-def test_a_line_that_falls_within_one_byte_does_not_fall() -> None:
-    rows = [-(1 << 35), *[0] * 15]
-    table = Segments(
-        np.array(rows, np.int64),
-        np.array([0, *[-1] * 15], np.int16),
-        np.array([0, *[20] * 15], np.uint8),
-        np.full(16, 9, np.uint8),
-    )
-    assert not is_rising(table, -5, 1 << 22)
