@@ -69,8 +69,19 @@ class _Model:
         place = item.offset(1)
         if place is None or item.room(1) < 8:
             raise ModelbuildError(f"the {name} buffer of a model has no address", where="KNE")
+        _check_end(name, address)
         struct.pack_into("<Q", self.block.data, place, address)
         self._moved[name] = address
+
+
+def _check_end(name: str, end: int) -> None:
+    if end >> 64:
+        raise ModelbuildError(
+            f"the {name} buffers of the models end behind the last address",
+            where="KNE",
+            why=f"{end:#x} has more than 64 bits",
+            advice="copy or download the files again",
+        )
 
 
 def _lay_out(models: Sequence[_Model]) -> None:
@@ -94,7 +105,9 @@ def _whole(buffers: Sequence[dict[str, Region]]) -> list[tuple[str, Region]]:
     for name in dict.fromkeys(name for one in buffers for name in one):
         regions = [one[name] for one in buffers if name in one]
         start = min(region.address for region in regions)
-        result.append((name, Region(start, max(region.address + region.size for region in regions) - start)))
+        end = max(region.address + region.size for region in regions)
+        _check_end(name, end)
+        result.append((name, Region(start, end - start)))
     return result
 
 
