@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from modelbuild import input_file
 from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
 from modelbuild.artifacts import layouts
+from modelbuild.artifacts.given_preprocessing import by_input
 from modelbuild.artifacts.layouts import Layouts
 from modelbuild.artifacts.packing import Described
 from modelbuild.artifacts.packing.kmodel import SUFFIX
@@ -127,17 +128,9 @@ def open_kmodel(
             advice="leave the preprocessing out",
         )
     made = KmodelRunner(data, name, told)
-    unknown = [port for port in preprocess if port and port not in {one.name for one in made.inputs}]
-    if unknown:
-        raise ModelbuildError(
-            f"the model has no input `{unknown[0]}` to preprocess",
-            where=str(path),
-            why=f"its inputs are {', '.join(port.name for port in made.inputs)}",
-            advice=f"write --preprocess '{made.inputs[0].name}={{...}}'",
-        )
     if preprocess:
-        for_all = dict.fromkeys((port.name for port in made.inputs), preprocess.get("", Preprocess()))
-        made.preprocess = {**for_all, **{port: given for port, given in preprocess.items() if port}}
+        names = [port.name for port in made.inputs]
+        made.preprocess = {**dict.fromkeys(names, Preprocess()), **by_input(preprocess, names, path)}
         made.is_described = True
     return made
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modelbuild import importers, input_file
+from modelbuild.artifacts.given_preprocessing import by_input
 from modelbuild.artifacts.kinds import SOURCES, Kind, check_name, damage, identify
 from modelbuild.artifacts.kmodel_runner import open_kmodel
 from modelbuild.artifacts.packing import kmodel
@@ -27,16 +28,7 @@ def _open_source(
     if model is not None:
         raise _one_model_only(path)
     graph = importers.load(path, None, (), weights)
-    unknown = [name for name in preprocess if name and name not in graph.inputs]
-    if unknown:
-        raise ModelbuildError(
-            f"the model has no input `{unknown[0]}` to preprocess",
-            where=str(path),
-            why=f"its inputs are {', '.join(graph.inputs)}",
-            advice=f"write --preprocess '{graph.inputs[0]}={{...}}'",
-        )
-    for_all = dict.fromkeys(graph.inputs, preprocess[""]) if "" in preprocess else {}
-    chosen = {**for_all, **{name: given for name, given in preprocess.items() if name}}
+    chosen = by_input(preprocess, graph.inputs, path)
     inside = {name: given for name, given in chosen.items() if given.in_model is not None}
     if inside:
         graph = in_model.insert(graph, inside)
