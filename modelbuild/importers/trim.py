@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
@@ -20,31 +21,38 @@ _TEXTS = ("name", "op_type", "domain", "key", "value", "producer_name", "produce
 def check_text(model: ModelProto) -> None:
     """Raises where a name is not UTF-8: protobuf gives such a name as bytes, or fails when it is read."""
     try:
-        bodies = [function.node for function in model.functions]
-        messages: list[Any] = [model, *model.metadata_props, *model.opset_import, *model.functions]
-        texts = [text for item in model.functions for text in (*item.input, *item.output)]
-        waiting = [model.graph]
-        while waiting:
-            graph = waiting.pop()
-            messages += [graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
-            messages += [entry for tensor in graph.initializer for entry in tensor.external_data]
-            messages += [tensor.values for tensor in graph.sparse_initializer]
-            bodies.append(graph.node)
-            waiting += [g for node in graph.node for item in node.attribute for g in (item.g, *item.graphs)]
-        for node in itertools.chain(*bodies):
-            messages += [node, *node.metadata_props, *node.attribute]
-            texts += [*node.input, *node.output]
-        kinds = {type(message): message for message in messages}
-        fields = {
-            kind: [name for name in _TEXTS if name in one.DESCRIPTOR.fields_by_name]
-            for kind, one in kinds.items()
-        }
-        texts += [getattr(message, name) for message in messages for name in fields[type(message)]]
-        damaged = any(isinstance(text, bytes) for text in texts)
+        damaged = bytes in set(map(type, _texts(model)))
     except UnicodeDecodeError:
         damaged = True
     if damaged:
         raise ModelbuildError("a name in the model is not text", why="the file is damaged")
+
+
+def _texts(model: ModelProto) -> list[str | bytes]:
+    """All names of the model."""
+    messages: list[Any] = [model, *model.metadata_props, *model.opset_import, *model.functions]
+    texts: list[str | bytes] = [text for item in model.functions for text in (*item.input, *item.output)]
+    bodies = [function.node for function in model.functions]
+    waiting = [model.graph]
+    while waiting:
+        graph = waiting.pop()
+        messages += [graph, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+        messages += [entry for tensor in graph.initializer for entry in tensor.external_data]
+        messages += [tensor.values for tensor in graph.sparse_initializer]
+        bodies.append(graph.node)
+        waiting += [g for node in graph.node for item in node.attribute for g in (item.g, *item.graphs)]
+    for node in itertools.chain(*bodies):
+        texts += (node.name, node.op_type, node.domain)
+        texts += node.input
+        texts += node.output
+        messages += node.attribute
+        messages += node.metadata_props
+    return texts + [getattr(message, name) for message in messages for name in _fields(message.DESCRIPTOR)]
+
+
+@cache
+def _fields(descriptor: Any) -> list[str]:
+    return [name for name in _TEXTS if name in descriptor.fields_by_name]
 
 
 def name_nodes(model: ModelProto) -> None:

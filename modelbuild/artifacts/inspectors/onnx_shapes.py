@@ -29,6 +29,8 @@ _JOINING = frozenset(
         *("ConcatFromSequence", "DFT", "STFT", "StringSplit"),
     }
 )
+# Operators whose result may have more axes, or more elements that are known, than their inputs.
+_MAKING = _SHAPED | _JOINING | {"Shape", "Constant", "Concat"}
 # Operators that give the values of their inputs on, besides those above.
 _PROPAGATING = frozenset({"Add", "Cast", "Mul", "Size", "Slice", "Squeeze", "Sub"})
 
@@ -38,6 +40,9 @@ class _Room(NamedTuple):
 
     rank: int = 0
     elements: int = 0
+
+
+_NOTHING = _Room()
 
 
 def check_ranks(model: onnx.ModelProto) -> None:
@@ -93,12 +98,14 @@ def _total(graph: onnx.GraphProto, outer: Mapping[str, _Room]) -> int:
         known[tensor.name] = _of_tensor(tensor)
     total = 0
     for node in graph.node:
-        room = _of_node(node, [known.get(name, _Room()) for name in node.input])
+        outputs = node.output
+        room = _of_node(node, [known.get(name, _NOTHING) for name in node.input])
         for inner in _graphs(node):
             within = _total(inner, known)
             room = _Room(room.rank + within, room.elements + within)
-        known.update(dict.fromkeys(node.output, room))
-        total += (room.rank + room.elements) * len(node.output)
+        for name in outputs:
+            known[name] = room
+        total += (room.rank + room.elements) * len(outputs)
         if total > _MAX_SIZES:
             break
     return total
@@ -115,21 +122,23 @@ def _of_tensor(tensor: onnx.TensorProto) -> _Room:
 
 
 def _of_node(node: onnx.NodeProto, inputs: list[_Room]) -> _Room:
+    op = node.op_type
+    if op not in _MAKING:
+        rank = max([room.rank for room in inputs], default=0)
+        return _Room(rank, max([room.elements for room in inputs], default=0) if op in _PROPAGATING else 0)
     ranks, elements = [room.rank for room in inputs], [room.elements for room in inputs]
     rank, stated = max(ranks, default=0), sum(len(item.ints) for item in node.attribute)
-    match node.op_type:
+    match op:
         case "Shape":
             return _Room(1, rank)
         case "Constant":
-            found = max((_of_tensor(item.t) for item in node.attribute), default=_Room())
+            found = max((_of_tensor(item.t) for item in node.attribute), default=_NOTHING)
             return _Room(max(1, found.rank), max(stated, found.elements))
         case "Concat":
             return _Room(rank, sum(elements))
         case "Gather":
             known = elements[1] if len(elements) > 1 and elements[0] else 0
             return _Room(sum(ranks), max(known, 1) if elements and elements[0] else 0)
-        case op if op in _JOINING:
+        case _ if op in _JOINING:
             return _Room(sum(ranks) + sum(elements[1:]) + stated + 1, max(elements, default=0))
-        case op if op in _SHAPED:
-            return _Room(max(rank, stated, *elements, 0), 0)
-    return _Room(rank, max(elements, default=0) if node.op_type in _PROPAGATING else 0)
+    return _Room(max(rank, stated, *elements, 0), 0)
