@@ -16,6 +16,7 @@ from modelbuild.stages.backends.forms import Arrays, Made, Seen
 if TYPE_CHECKING:
     from modelbuild.graph.model import Graph
     from modelbuild.kpu.compiler import Compiled
+    from modelbuild.kpu.ports import Ports
     from modelbuild.kpu.predicting.timeline import Timed
     from modelbuild.quantize.record import Record
 
@@ -31,11 +32,12 @@ def lower(
     record: Record | None,
     recipe: Recipe,
     told: Callable[[int, int, str], None],
+    asked: Ports | None = None,
 ) -> FixedModel:
     """As `modelbuild.kpu.lower`."""
     from modelbuild.kpu.lower import lower as lowered
 
-    return lowered(graph, units, record, recipe, told)
+    return lowered(graph, units, record, recipe, told, asked)
 
 
 def compile_fixed(
