@@ -127,15 +127,16 @@ def at_work() -> Iterator[Prepared | None]:
         yield None
         return
     variables = _for_workers(os.environ)
-    with ExitStack() as until_the_end:
+    with tempfile.TemporaryDirectory(prefix="prepared-") as folder, ExitStack() as until_the_end:
 
         @functools.cache
         def address() -> str:
-            folder = until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="prepared-"))
             socket_file = str(Path(folder, "socket"))
             words = [sys.executable, "-P", "-c", START, socket_file, *map(os.path.abspath, sys.path)]
             pipe = subprocess.PIPE
-            process = subprocess.Popen(words, env=variables, stdin=pipe, stdout=pipe, cwd="/")
+            process = subprocess.Popen(
+                words, env=variables, stdin=pipe, stdout=pipe, cwd="/", process_group=0
+            )
             until_the_end.enter_context(process)
             assert process.stdin is not None and process.stdout is not None
             until_the_end.callback(process.stdin.close)  # which ends it
