@@ -123,7 +123,9 @@ def _for_workers(
 @contextmanager
 def at_work() -> Iterator[Prepared | None]:
     """The process, which starts when it is first needed and ends with this; None where there is no pidfd."""
-    if not hasattr(os, "pidfd_open"):
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # another system, or a kernel of before 5.3
         yield None
         return
     variables = _for_workers(os.environ)
