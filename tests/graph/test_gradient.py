@@ -16,6 +16,7 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession, Many
 from modelbuild.quantize.builders import BUILDERS
 from tests.quantize.cases import CASES, F, graph_of, longs, normal, one_node, two
+from tests.rows import row
 
 STEP = 4e-3
 # Beside the cases of the fixed-point operators, what these cannot build.
@@ -72,10 +73,13 @@ FURTHER: dict[str, Graph] = {
 KINKED = ("relu", "clip", "prelu", "leaky", "max", "hard", "abs", "elu", "selu")
 
 
-@pytest.mark.parametrize("name", [*CASES, *FURTHER])
-def test_every_operator_by_central_differences(name: str) -> None:
-    graph = FURTHER[name] if name in FURTHER else CASES[name][0]()
-    assert difference(graph, kinked=any(word in name for word in KINKED)) < 2e-3
+GRAPHS = {name: build() for name, (build, _) in CASES.items()} | FURTHER
+
+
+def test_every_operator_by_central_differences() -> None:
+    for name, graph in GRAPHS.items():
+        with row(name):
+            assert difference(graph, kinked=any(word in name for word in KINKED)) < 2e-3
 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
@@ -85,14 +89,16 @@ def test_gelu(approximate: str) -> None:
     assert difference(graph) < 2e-3
 
 
-@pytest.mark.parametrize("name", [*CASES, *FURTHER])
-def test_no_optimisation_of_onnxruntime_changes_a_gradient(name: str) -> None:
-    graph = FURTHER[name] if name in FURTHER else CASES[name][0]()
-    found = gradient_graph(graph, [*graph.inputs, *graph.outputs])
-    given = {key: normal(*found.graph.shapes[key]) for key in found.graph.inputs}
-    one, other = (FloatSession(found.graph, many=many).run(given) for many in (None, Many(optimized=True)))
-    for key in found.names.values():
-        np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-5, err_msg=key)
+def test_no_optimisation_of_onnxruntime_changes_a_gradient() -> None:
+    for name, graph in GRAPHS.items():
+        with row(name):
+            found = gradient_graph(graph, [*graph.inputs, *graph.outputs])
+            given = {key: normal(*found.graph.shapes[key]) for key in found.graph.inputs}
+            one, other = (
+                FloatSession(found.graph, many=many).run(given) for many in (None, Many(optimized=True))
+            )
+            for key in found.names.values():
+                np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-5, err_msg=key)
 
 
 def test_a_convolution_by_single_cells_needs_no_transposed_one() -> None:
