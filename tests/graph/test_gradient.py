@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -15,6 +15,7 @@ from modelbuild.graph.gradients import RULES
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession, Many
 from modelbuild.quantize.builders import BUILDERS
+from tests.hypotheses import examples
 from tests.quantize.cases import CASES, F, graph_of, longs, normal, one_node, two
 from tests.rows import row
 
@@ -177,7 +178,7 @@ def windows(draw: st.DrawFn) -> Graph:
 
 
 @given(windows(), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_windows_of_every_kind(graph: Graph, seed: int) -> None:
     try:
         FloatSession(graph).run({"x": np.zeros(graph.shapes["x"], F)})
@@ -191,7 +192,7 @@ JOINING = ("Add", "Sub", "Mul")
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.booleans()), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_graphs_with_branches_and_several_outputs(steps: list[tuple[int, int, bool]]) -> None:
     made = ["x", "z"]
     nodes, outputs = [], []
