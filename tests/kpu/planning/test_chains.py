@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.chains import MOST_OUTPUTS, chains
 from modelbuild.kpu.planning.maps import ram_bytes
+from tests.hypotheses import examples
 from tests.kpu.emitting import running
 from tests.kpu.emitting.making import Maker
 from tests.kpu.emitting.running import least_ram
@@ -76,7 +77,7 @@ def test_a_function_of_too_many_outputs_is_cut_in_two() -> None:
     running.check_simulated(model, maker.values(model), compiled)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1), more=st.integers(0, 4))
 def test_chains_of_any_tree_fit(seed: int, more: int) -> None:
     """Every layer once, behind what it reads; with least RAM, and some more."""
