@@ -172,7 +172,7 @@ def test_the_lists_of_the_interpreter() -> None:
 @pytest.mark.parametrize("chip", ["k210", "nncase-cpu"])
 def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
     """Whatever the list of the edition says."""
-    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("TopK", "MB101")):
+    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("OneHot", "MB101")):
         placement = place(one(op, MAP, MAP), recipe(chip))
         assert placement.units == {"n": "none"}
         assert [found.code for found in placement.findings if found.severity == "error"] == [code]

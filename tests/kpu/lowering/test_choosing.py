@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 
+from modelbuild.chips.load import load_recipe
+from modelbuild.graph.check import place
 from modelbuild.graph.model import Node
 from modelbuild.graph.session import FloatSession
 from modelbuild.quantize import fixed_onnx
@@ -111,3 +114,22 @@ def test_ties_of_quantized_scores() -> None:
     compiled = running.compiled(made.fixed)
     running.check_simulated(made.fixed, sample, compiled)
     running.check_judged(made.fixed, sample, compiled)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "why"),
+    [
+        ([_arg("ArgMax", "y", axis=1, select_last_index=1)], "the last of equal values is asked for"),
+        (
+            [_arg("ArgMax", "a", axis=1), Node("Add", "n", ["a", "one"], ["y"])],
+            "`a` was made of whole numbers",
+        ),
+        ([_top("n", "two", "v", "i"), Node("Relu", "r", ["v"], ["y"])], "`v` was made of whole numbers"),
+        ([_cast("x", "y", 2)], "it makes uint8 of float32"),
+    ],
+)
+def test_what_is_refused_says_why(nodes: list[Node], why: str) -> None:
+    graph = graph_of(nodes, {"x": MAP}, ["y"], {key: CONSTANTS[key] for key in ("one", "two")})
+    findings = place(graph, load_recipe("k210")).findings
+    assert [finding.code for finding in findings if finding.severity == "error"] == ["MB105"]
+    assert any(why in finding.message for finding in findings)
