@@ -7,9 +7,14 @@ from collections.abc import Sequence
 ORIGIN = ".preprocess"  # behind the input's name: the origin of what is inserted
 
 
+def is_inserted(origin: Sequence[str]) -> bool:
+    """Whether a node of this origin is one of them."""
+    return bool(origin) and all(name.endswith(ORIGIN) for name in origin)
+
+
 def mend(op: str, origin: Sequence[str]) -> str:
     """What to write into the manifest so that a node is not inserted; nothing where the source has it."""
-    if not origin or not all(name.endswith(ORIGIN) for name in origin):
+    if not is_inserted(origin):
         return ""
     name = origin[0].removesuffix(ORIGIN)
     of_layout = f"write `input_layout: NCHW` for `{name}`"

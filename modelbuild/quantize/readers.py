@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.preprocess_nodes import is_inserted
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.patches import Window, window_of
@@ -55,7 +56,7 @@ def readers(graph: Graph) -> list[Reader]:
     """All of a model, as far as their matrices have room."""
     held, taken, cells = _held(graph), dict[str, Reader](), 0
     for node in graph.nodes:
-        if node.op != "Conv" or node.inputs[0] not in held:
+        if node.op != "Conv" or node.inputs[0] not in held or is_inserted(node.origin):
             continue
         found = weighted(graph, node)
         reader = None if found is None else reader_of(graph, node, found)
@@ -78,6 +79,8 @@ def _held(graph: Graph) -> set[str]:
 
 
 def _keeps(graph: Graph, node: Node) -> bool:
+    if is_inserted(node.origin):
+        return True
     if node.op in AFFINE:
         return weighted(graph, node) is not None
     if node.op == "MatMul":  # of the rows of a picture
