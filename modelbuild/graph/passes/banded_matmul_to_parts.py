@@ -8,6 +8,7 @@ whole periods has in other places with other last bits; picking cells moves them
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.passes.filter_phases import Phases, phases
 from modelbuild.graph.passes.matching import is_float, sole_reader
+from modelbuild.graph.preprocess_nodes import FLAT
 from modelbuild.graph.rewrite import Editor, merged
 
 Indices = NDArray[np.int64]
 COLUMNS = 8  # of a part: fewer are more operators, more are more zeros
 _WORTH = 3  # times less to multiply
 _RANK = 4  # of pictures
+_TOGETHER = 1 << 16  # floats of a picture that are made at once
 _MOVED = 8  # products take as long as a float that is moved
 
 
@@ -113,38 +116,36 @@ def _convolve(editor: Editor, node: Node, matrix: Any, lengths: Indices) -> bool
 
 
 def _emit_conv(editor: Editor, end: Node, source: str, axis: int, found: Phases) -> None:
-    """Channel by channel, whose floats need not be there together."""
+    """Of large pictures channel by channel, whose floats need not be there together."""
     batch, channels, *sides = editor.shape(source)
     down = axis == _RANK - 2
-    weights = found.weights.reshape(
-        (-1, 1, found.weights.shape[1], 1) if down else (len(found.weights), 1, 1, -1)
-    )
-    filter_ = editor.add_constant(f"{end.name}_filter", weights)
+    each = 1 if math.prod((batch, channels, *sides)) > _TOGETHER else channels
+    count, cells = found.weights.shape
+    weights = found.weights.reshape((count, 1, cells, 1) if down else (count, 1, 1, cells))
+    filter_ = editor.add_constant(f"{end.name}_filter", np.tile(weights, (each, 1, 1, 1)))
     parts = []
-    for channel in range(channels):
+    for channel in range(0, channels, each):
         held = source
-        if channels > 1:
-            ends = {"starts": [channel], "ends": [channel + 1], "axes": [1], "steps": [1]}
+        if channels > each:
+            ends = {"starts": [channel], "ends": [channel + each], "axes": [1], "steps": [1]}
             names = [editor.add_constant(f"{end.name}_{key}", np.array(ends[key], np.int64)) for key in ends]
-            held = editor.tensor(f"{source}_channel", (batch, 1, *sides))
+            held = editor.tensor(f"{source}_channel", (batch, each, *sides))
             editor.insert(end, "Slice", [source, *names], [held])
         parts.append(_filtered(editor, end, [held, filter_], down, found))
-    _join(editor, end, parts, down)
+    _join(editor, end, parts, count, down)
 
 
-def _join(editor: Editor, end: Node, parts: list[str], down: bool) -> None:
-    """Channels after each other; the columns of each period beside each other."""
-    batch, count, height, width = editor.shape(parts[0])
+def _join(editor: Editor, end: Node, parts: list[str], count: int, down: bool) -> None:
+    """Channels after each other; the columns of each period, which are channels, beside each other."""
     if count == 1:
-        editor.replace(
-            end, "Concat" if len(parts) > 1 else "Identity", parts, {"axis": 1} if len(parts) > 1 else {}
-        )
+        editor.replace(end, *(("Concat", parts, {"axis": 1}) if len(parts) > 1 else ("Identity", parts)))
         return
-    joined = parts[0]
+    batch, made, height, width = editor.shape(parts[0])
+    joined, channels = parts[0], made * len(parts)
     if len(parts) > 1:
-        joined = editor.tensor(f"{end.outputs[0]}_channels", (batch, count * len(parts), height, width))
+        joined = editor.tensor(f"{end.outputs[0]}_channels", (batch, channels, height, width))
         editor.insert(end, "Concat", parts, [joined], {"axis": 1})
-    opened = (batch * len(parts), count, height, width)
+    opened = (batch * channels // count, count, height, width)
     order = [0, 2, 1, 3] if down else [0, 2, 3, 1]
     names = [
         editor.tensor(f"{end.outputs[0]}_{role}", shape)
@@ -158,9 +159,9 @@ def _join(editor: Editor, end: Node, parts: list[str], down: bool) -> None:
 
 
 def _filtered(editor: Editor, end: Node, inputs: list[str], down: bool, found: Phases) -> str:
-    """[N, 1, H, W] in windows; the columns of a period are channels. Where a window is cut, the others count
+    """[N, C, H, W] in windows; the columns of a period are channels. Where a window is cut, its rest counts
     more."""
-    batch, _, height, width = editor.shape(inputs[0])
+    batch, channels, height, width = editor.shape(inputs[0])
     count, cells = found.weights.shape
     height, width = (height // found.step, width) if down else (height, width // found.step)
     attributes: dict[str, Attribute] = {
@@ -168,15 +169,15 @@ def _filtered(editor: Editor, end: Node, inputs: list[str], down: bool, found: P
         "strides": [found.step, 1] if down else [1, found.step],
         "pads": [found.before, 0, found.after, 0] if down else [0, found.before, 0, found.after],
         # It says nothing of windows of one cell; an NPU, which would round between the sides, has none such.
-        "dilations": [1, 2] if down else [2, 1],
-        "group": 1,
+        "dilations": [1, FLAT] if down else [FLAT, 1],
+        "group": channels,
     }
-    made = editor.tensor(f"{end.outputs[0]}_phases", (batch, count, height, width))
+    made = editor.tensor(f"{end.outputs[0]}_phases", (batch, channels * count, height, width))
     editor.insert(end, "Conv", inputs, [made], attributes)
     if (found.factors == 1).all():
         return made
-    factors = found.factors.reshape(-1, count).T
-    factors = factors.reshape((1, count, -1, 1) if down else (1, count, 1, -1))
+    factors = np.tile(found.factors.reshape(-1, count).T, (channels if count > 1 else 1, 1))
+    factors = factors.reshape((1, len(factors), -1, 1) if down else (1, len(factors), 1, -1))
     scaled = editor.tensor(f"{end.outputs[0]}_scaled", editor.shape(made))
     editor.insert(end, "Mul", [made, editor.add_constant(f"{end.name}_factors", factors)], [scaled])
     return scaled
