@@ -30,6 +30,7 @@ _FUNCTIONS = {
     "expand": "broadcast",
     "resize_nearest": "resize_image",
     "resize_bilinear": "resize_image",
+    "arg": "reduce_arg",
     "conv": "conv2d",
     "window": "reduce_window2d",
 }

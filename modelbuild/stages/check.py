@@ -122,11 +122,13 @@ def _of_scheme(
     """What its names tell; raises what `quantize` would of the file, before anything is observed."""
     if "scheme" not in inputs:
         return []
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize import scheme, scheme_names
     from modelbuild.quantize.plan import make_plan
     from modelbuild.quantize.settings import Settings
 
     where = str(inputs["scheme"])
+    graph = floats_of(graph)
     found, plan = scheme.read(inputs["scheme"]), make_plan(graph)
     settings = Settings.read({**parameters.get("formats", {}), "strict": parameters["strict"]})
     scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, settings, where)

@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "18"
+VERSION = "19"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True

@@ -143,10 +143,24 @@ def test_what_does_not_compile_is_told_once_and_is_no_error() -> None:
 
 
 def test_the_lists_of_the_interpreter() -> None:
-    only_new = ["Hardmax", "Mod", "Range", "TopK"]
+    only_new = ["Hardmax", "Mod", "OneHot", "Range"]
     only_ours = ["And", "Atanh", "GRU", "Greater", "Less", "RNN", "Reciprocal", "Shrink", "ThresholdedRelu"]
     neither = ["Compress", "Einsum", "GridSample", "If", "NonMaxSuppression", "NonZero", "RoiAlign"]
-    both = ["Atan", "Conv", "CumSum", "Erf", "LSTM", "MatMul", "Mean", "Or", "ReduceL2", "Softmax", "Where"]
+    both = [
+        "ArgMax",
+        "Atan",
+        "Conv",
+        "CumSum",
+        "Erf",
+        "LSTM",
+        "MatMul",
+        "Mean",
+        "Or",
+        "ReduceL2",
+        "Softmax",
+        "TopK",
+        "Where",
+    ]
     for edition, has, has_not in (
         (None, [*only_ours, *both], [*only_new, *neither]),
         ("v2.11.0", [*only_new, *both], [*only_ours, *neither]),
@@ -158,7 +172,7 @@ def test_the_lists_of_the_interpreter() -> None:
 @pytest.mark.parametrize("chip", ["k210", "nncase-cpu"])
 def test_what_nothing_lowers_is_refused_before_a_build(chip: str) -> None:
     """Whatever the list of the edition says."""
-    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("TopK", "MB101")):
+    for op, code in (("Where", "MB105"), ("LSTM", "MB105"), ("OneHot", "MB101")):
         placement = place(one(op, MAP, MAP), recipe(chip))
         assert placement.units == {"n": "none"}
         assert [found.code for found in placement.findings if found.severity == "error"] == [code]
