@@ -176,9 +176,10 @@ def check_labels(
 
 
 def _layers(fixed: FixedModel, graph: Graph, pieces: Mapping[str, Pieces]) -> list[tuple[str, list[str]]]:
-    """Tensors that both forms make, in the order of execution, and the nodes that they come from; of those
-    that are in pieces where the last of these is made."""
-    made = {name for node in graph.nodes for name in node.outputs}
+    """Floats (and outputs) that both forms make, in the order of execution, and the nodes that they come
+    from; of those that are in pieces where the last of these is made."""
+    made = {name for node in graph.nodes for name in node.outputs if name}
+    made = {name for name in made if graph.dtypes[name].kind == "f" or name in graph.outputs}
     waiting = {whole: {name for name, _ in parts} for whole, parts in pieces.items()}
     found: list[tuple[str, list[str]]] = []
     for operator in fixed.operators:
