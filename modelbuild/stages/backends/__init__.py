@@ -1,7 +1,7 @@
 """The back ends: what lowers, compiles and simulates the models of a number system, a line each.
 
 A back end is a module with `lower`, `compile_fixed` and `Machine`, as `npu` and `kpu` here have them, and one
-with `checked`, `predict` and `said`, as `npu_predicting` and `kpu_predicting`."""
+with `checked`, `predict` and `said`, as `npu_predicting` and `kpu_predicting` (which has `of_built`, too)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Backend:
     """`module` is loaded in workers only. `options`: the keys of `compile:` that its compiler obeys.
     `has_record`: whether its fixed models are made from a quantization record; else nothing is observed and
     nothing quantized. `divides`: whether it divides layers by the memory beside the array when it lowers, so
-    that `sram_bytes` decides what the fixed model is."""
+    that `sram_bytes` decides what the fixed model is. `times_built`: whether what is compiled is timed again
+    (`of_built` and `said` of its predictions), so that reports and bounds are of that."""
 
     module: str
     options: frozenset[str]
     has_record: bool = True
     divides: bool = False
+    times_built: bool = False
 
     def load(self) -> ModuleType:
         """The module."""
@@ -42,8 +44,8 @@ _NPU = Backend(
 _KPU = f"{__name__}.kpu"
 BACKENDS: Mapping[str, Backend] = {
     "multiplier_shift@1": _NPU,
-    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"}), divides=True),
-    "float32": Backend(_KPU, frozenset(), has_record=False),
+    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"}), divides=True, times_built=True),
+    "float32": Backend(_KPU, frozenset(), has_record=False, times_built=True),
 }
 
 

@@ -67,7 +67,7 @@ def compile_fixed(
         "tensors": [asdict(tensor) for tensor in made(fixed)],
         "times": times_together(times),
     }
-    return Made(compiled.kmodel, b"", b"", plan)
+    return Made(compiled.kmodel, b"", b"", plan, compiled)
 
 
 def interface(fixed: FixedModel) -> dict[str, Any]:
