@@ -163,6 +163,20 @@ def test_a_dump_has_the_code_the_operations_and_the_memory(
     assert not (folder / "tiles.txt").exists()
 
 
+def test_nodes_on_the_cpu_are_warned_of_by_what_they_take(tmp_path: Path) -> None:
+    """Not by where they stand: the sum and the mean, whose maps are copied, more than a tenth of the time."""
+    project = api.open_project(write(tmp_path / "p", ends_in="Softmax"))
+    (said,) = api.evaluate_selected(project, ["net@maix"])
+    found = api.check(project, ["net@maix"]).findings
+    told = {finding["node"]: finding for finding in found if finding["code"] in ("MB103", "MB104")}
+    shares = {node: finding["time_ms"] / said["total_ms"] for node, finding in told.items()}
+    assert {node: (told[node]["severity"], share > 0.1) for node, share in shares.items()} == {
+        "residual": ("warning", True),
+        "mean": ("warning", True),
+        "softmax": ("note", False),
+    }
+
+
 def test_floats_are_those_of_the_source(built_once: Path) -> None:
     """Nothing is quantized on a CPU: no record, no observation, and the SNR of rounding alone."""
     report = read_json(built_once / "reports/p-any/report.json")
