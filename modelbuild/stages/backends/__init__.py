@@ -20,13 +20,15 @@ class Backend:
     `has_record`: whether its fixed models are made from a quantization record; else nothing is observed and
     nothing quantized. `divides`: whether it divides layers by the memory beside the array when it lowers, so
     that `sram_bytes` decides what the fixed model is. `times_built`: whether what is compiled is timed again
-    (`of_built` and `said` of its predictions), so that reports and bounds are of that."""
+    (`of_built` and `said` of its predictions), so that reports and bounds are of that. `facts`: which of a
+    recipe's facts of hardware say something here; None: all."""
 
     module: str
     options: frozenset[str]
     has_record: bool = True
     divides: bool = False
     times_built: bool = False
+    facts: frozenset[str] | None = None
 
     def load(self) -> ModuleType:
         """The module."""
@@ -42,10 +44,17 @@ _NPU = Backend(
     frozenset({"batch", "dedicated_output_buffer", "flatbuffer", "sram_bytes", "tiling", "weight_compress"}),
 )
 _KPU = f"{__name__}.kpu"
+_OF_CPU = frozenset({"clock_hz", "cpu_hz", "cpu_operations_per_cycle", "dram_bytes"})
+_OF_KPU = _OF_CPU | {
+    *("macs_per_cycle", "macs_per_cycle_pointwise", "macs_per_cycle_depthwise", "layer_overhead_cycles"),
+    *("window_rows_at_once", "window_columns_at_once", "engines_at_once"),
+    *("sram_bytes", "tile_bytes", "interlock_bytes", "cpu_copy_bytes_per_second"),
+    *("dram_read_bytes_per_second", "dram_write_bytes_per_second", "weight_bytes_per_second"),
+}
 BACKENDS: Mapping[str, Backend] = {
     "multiplier_shift@1": _NPU,
-    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"}), divides=True, times_built=True),
-    "float32": Backend(_KPU, frozenset(), has_record=False, times_built=True),
+    "kpu@1": Backend(_KPU, frozenset({"sram_bytes"}), divides=True, times_built=True, facts=_OF_KPU),
+    "float32": Backend(_KPU, frozenset(), has_record=False, times_built=True, facts=_OF_CPU),
 }
 
 
