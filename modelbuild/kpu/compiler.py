@@ -124,7 +124,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
         tuple(_function(model, chain) for chain in found),
         MemoryPlan(sizes, placements),
         tuple(model.operators[index].name for index in sorted(shared.free)),
-        tuple(_findings(found)),
+        tuple(_findings(found, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)),
     )
 
 
@@ -157,11 +157,13 @@ def _function(model: FixedModel, chain: Chain) -> KpuFunction:
     return KpuFunction(chain.source, layers, chain.outputs, chain.peak)
 
 
-def _findings(found: Sequence[Chain]) -> list[str]:
-    """Chains that were cut: a map that one function makes and another uploads again."""
+def _findings(found: Sequence[Chain], room: int, own: int) -> list[str]:
+    """Chains that were cut: a map that one function makes and another uploads again. `room`: bytes of the
+    KPU's RAM that the settings leave of its `own`."""
+    ram = "the KPU's RAM" if room == own else f"the {room:,} bytes of the KPU's RAM that `sram_bytes` leaves"
     makers = {name: number for number, chain in enumerate(found) for name in chain.outputs}
     return [
-        f"{chain.source} goes to main memory and back: the layers behind it do not fit into the KPU's RAM "
+        f"{chain.source} goes to main memory and back: the layers behind it do not fit into {ram} "
         f"together with those of function {makers[chain.source]}"
         for chain in found
         if chain.source in makers

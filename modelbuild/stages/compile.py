@@ -71,24 +71,30 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     (out / "host.bin").write_bytes(made.host)
     write_json(out / "compile.json", made.plan)
     if "model" in inputs:
-        write_json(out / "evaluate.json", _timed(inputs, parameters["model"], recipe, fixed, made))
+        write_json(out / "evaluate.json", _timed(inputs, parameters, recipe, fixed, made))
 
 
 def _timed(
-    inputs: Mapping[str, Path], name: str, recipe: Recipe, fixed: FixedModel, made: Made
+    inputs: Mapping[str, Path],
+    parameters: Mapping[str, Any],
+    recipe: Recipe,
+    fixed: FixedModel,
+    made: Made,
 ) -> dict[str, Any]:
     """The object of `evaluate`, of what was made."""
     from modelbuild.graph import onnx_io
     from modelbuild.graph.statistics import macs_by_origin
+    from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.stages import backends
     from modelbuild.stages.check import read_placement
 
     placed = read_placement(inputs["check"])
     units, reasons = ({row["node"]: row[key] for row in placed} for key in ("unit", "reason"))
     predicting = backends.of_arithmetic(recipe.number_format.arithmetic).predicting()
-    found = predicting.of_built(onnx_io.read(inputs["model"]), units, recipe, fixed, made.compiled)
+    told = Options(sram_bytes=parameters["options"].get("sram_bytes"))
+    found = predicting.of_built(onnx_io.read(inputs["model"]), units, recipe, fixed, made.compiled, told)
     source = macs_by_origin(onnx_io.read(inputs["source"]))
-    return {**predicting.said(found, reasons, source), "model": name}
+    return {**predicting.said(found, reasons, source), "model": parameters["model"]}
 
 
 def _told(done: int, groups: int, tiling: str) -> None:

@@ -385,7 +385,7 @@ def test_settings_that_make_no_sense(
 
 def test_defaults_written_out_are_no_settings(tmp_path: Path) -> None:
     text = MANIFEST.replace(
-        "{chip: k210,", "{chip: k210, compile: {tiling: default, weight_compress: false},"
+        "{chip: k210,", "{chip: k210, compile: {tiling: default, weight_compress: false, batch: 1},"
     )
     assert api.open_project(write(tmp_path / "project", text)).plan.names()
 
@@ -419,6 +419,11 @@ def test_less_of_the_kpus_memory(built_once: Path, tmp_path: Path) -> None:
     report = api.build(api.open_project(root), ["p-maix"])
     assert report.ok, report.to_json()["failures"]
     source = str(root / "data/0.npy")
+    told = read_json(root / "reports/p-maix/report.json")["models"][0]
+    (cut, *_) = [finding for finding in told["findings"] if finding["code"] == "MB118"]
+    assert "the 4,096 bytes of the KPU's RAM that `sram_bytes` leaves" in cut["message"]
+    assert cut["advice"] == "write a larger `sram_bytes`, or remove it"
+    assert told["performance"]["memory"]["sram"] == 4096
     few, all_ = (api.run(folder / "dist/p-maix/net.kmodel", source) for folder in (root, built_once))
     np.testing.assert_array_equal(few.outputs["scores"], all_.outputs["scores"])
 
@@ -489,3 +494,32 @@ def test_more_than_the_general_ram_is_told_before_anything_is_observed(
     assert failure["action"] == "net@maix:observe"
     assert main(["-C", str(root), "evaluate", "net@maix", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fits"] is False
+
+
+def test_names_that_are_asked_for_stand_in_the_file_that_is_missing(
+    built_once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(built_once / "dist/p-maix/net.kmodel", tmp_path / "net.kmodel")
+    np.savez(tmp_path / "x.npz", image=sample(built_once))
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 2
+    said = capsys.readouterr().err
+    assert "no array called input0" in said and "put net.json beside net.kmodel" in said
+    shutil.copy(built_once / "dist/p-maix/net.json", tmp_path / "net.json")
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 0
+    np.savez(tmp_path / "x.npz", other=sample(built_once))
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 2
+    assert "net.json" not in capsys.readouterr().err.partition("do:")[2]
+
+
+def test_a_package_that_failed_its_gate_is_told_where_its_file_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write(tmp_path / "p", MANIFEST.replace("snr_db: 20", "snr_db: 90, fps: 1"))
+    run = ["-C", str(root), "run", "dist/p-maix/net.kmodel", "--input", "data/0.npy"]
+    assert main(run) == 2
+    said = capsys.readouterr().err
+    assert "is not built" in said and "`modelbuild build p-maix` puts its files there" in said
+    assert not api.build(api.open_project(root), ["p-maix"]).ok
+    assert main(run) == 2
+    said = capsys.readouterr().err
+    assert "failed its gate at the last build" in said and "net@maix --level hardware" in said

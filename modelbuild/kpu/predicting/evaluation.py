@@ -107,7 +107,7 @@ def memory(found: Prediction) -> dict[str, int]:
         "sram_peak": sizes.kpu_ram,
         "dram": int(hardware.dram_bytes.value),
         "room": room(found.recipe).bytes,
-        "sram": int(hardware.sram_bytes.value),
+        "sram": int(found.options.sram_bytes or hardware.sram_bytes.value),
         "kmodel": found.kmodel_bytes,
     }
 
