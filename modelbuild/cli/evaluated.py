@@ -234,8 +234,8 @@ def _measured(said: Said) -> Iterator[str]:
     )
     rows = [
         (
-            ", ".join(pair["layers"]),
-            ", ".join(pair["measured"]),
+            ", ".join(map(console.short, pair["layers"])),
+            ", ".join(map(console.short, pair["measured"])),
             number(pair["predicted_ms"]),
             number(pair["measured_ms"]),
             _ratio(pair["ratio"]),
@@ -246,7 +246,7 @@ def _measured(said: Said) -> Iterator[str]:
         yield console.table(("layer", "measured as", "ms", "measured", "ratio"), rows, right=(2, 3, 4))
     for side, words in (("measured", "no layer is called"), ("layers", "not measured:")):
         if found["unmatched"][side]:
-            yield f"  {words} {', '.join(found['unmatched'][side])}"
+            yield f"  {words} {', '.join(map(console.short, found['unmatched'][side]))}"
 
 
 # What is summed up -> how the text says it.

@@ -34,7 +34,7 @@ def _told(project: Project, name: str) -> dict[str, str]:
     forms = f"without a package, `run {pairs} --level hardware` runs it"
     if failed == package.action(_GATE):
         return {
-            "why": f"the package `{name}` failed its gate at the last build: a bound of `accept:` does not hold",
+            "why": f"the package `{name}` failed its gate at the last build: a bound does not hold",
             "advice": f"`modelbuild build {name}` says which; {forms}",
         }
     if failed:

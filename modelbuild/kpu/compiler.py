@@ -83,9 +83,11 @@ class Compiled:
     findings: tuple[str, ...]
 
 
-def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> Compiled:
+def compile_model(
+    model: FixedModel, recipe: Recipe, options: Mapping[str, object], *, is_valid: bool = False
+) -> Compiled:
     """Compiles for the recipe's chip; `options` are those of `compile_options`. The bytes depend on the
-    arguments alone.
+    arguments alone. `is_valid`: the lowering has just made the model, and held it against its arithmetic.
 
     Errors: ModelbuildError for a model that its arithmetic refuses, for layers that the KPU cannot do, each
     with what would help, and for a model that the general RAM does not hold."""
@@ -95,7 +97,8 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
             f"the compiler of kmodels knows {' and '.join(sorted(RULES))}, not {model.arithmetic}",
             where=model.name,
         )
-    check(model, rules)
+    if not is_valid:
+        check(model, rules)
     wanted = compile_options(recipe, options)
     check_layers(model, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)
     model = late(model)

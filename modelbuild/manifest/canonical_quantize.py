@@ -239,7 +239,7 @@ class _Quantize:
                     self._problem(
                         f"{named} has no effect on {self._recipe.chip}",
                         leaf,
-                        f"it goes with `mode: {its}`, which chooses between 8 and 16 bits; the chip has no {WIDE}",
+                        f"it goes with `mode: {its}`, which chooses bits; the chip has no {WIDE}",
                         "remove it",
                     )
                     continue

@@ -168,7 +168,7 @@ def _timed(
 ) -> Prediction:
     supposed, room = assumed(recipe, options), _sram(options)
     given = {} if room is None else {"sram_bytes": room}
-    made = compiled or compile_model(model, _roomy(recipe), given)
+    made = compiled or compile_model(model, _roomy(recipe), given, is_valid=True)
     timed = timeline(model, made.executed, supposed.hardware)
     rows = tuple(_rows(graph, model, timed, supposed.hardware))
     on_cpu = (*_on_cpu(model, timed), *_estimated(graph, units, left_out))
