@@ -23,25 +23,27 @@ def check(options: argparse.Namespace, word: str) -> None:
         return
     project = api.open_project(options.directory, options.file)
     if inside and package in project.plan.packages:
-        raise ModelbuildError(f"{word} is not there", **_told(project, package))
+        why, advice = _told(project, package)
+        raise ModelbuildError(f"{word} is not there", why=why, advice=advice)
 
 
-def _told(project: Project, name: str) -> dict[str, str]:
+def _told(project: Project, name: str) -> tuple[str, str]:
+    """Why, and what to do."""
     package = project.plan.packages[name]
     states = api.status(project, [name])
     failed = next((action for action, status in states.items() if status.state == "failed"), "")
     pairs = " or ".join(f"{one.request.model}@{package.target}" for one in package.models)
     forms = f"without a package, `run {pairs} --level hardware` runs it"
     if failed == package.action(_GATE):
-        return {
-            "why": f"the package `{name}` failed its gate at the last build: a bound does not hold",
-            "advice": f"`modelbuild build {name}` says which; {forms}",
-        }
+        return (
+            f"the package `{name}` failed its gate at the last build: a bound does not hold",
+            f"`modelbuild build {name}` says which; {forms}",
+        )
     if failed:
-        return {
-            "why": f"the last build of the package `{name}` failed at {failed}",
-            "advice": f"`modelbuild build {name}` says why",
-        }
+        return (
+            f"the last build of the package `{name}` failed at {failed}",
+            f"`modelbuild build {name}` says why",
+        )
     made = all(status.state == "up to date" for status in states.values())
     why = "it is none of its files" if made else f"the package `{name}` is not built, or not as it is now"
-    return {"why": why, "advice": f"`modelbuild build {name}` puts its files there"}
+    return why, f"`modelbuild build {name}` puts its files there"
