@@ -84,9 +84,11 @@ class Compiled:
     findings: tuple[str, ...]
 
 
-def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> Compiled:
+def compile_model(
+    model: FixedModel, recipe: Recipe, options: Mapping[str, object], *, is_valid: bool = False
+) -> Compiled:
     """Compiles for the recipe's chip; `options` are those of `compile_options`. The bytes depend on the
-    arguments alone.
+    arguments alone. `is_valid`: the lowering has just made the model, and held it against its arithmetic.
 
     Errors: ModelbuildError for a model that its arithmetic refuses, for layers that the KPU cannot do, each
     with what would help, and for a model that the general RAM does not hold."""
@@ -96,7 +98,8 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
             f"the compiler of kmodels knows {' and '.join(sorted(RULES))}, not {model.arithmetic}",
             where=model.name,
         )
-    check(model, rules)
+    if not is_valid:
+        check(model, rules)
     wanted = compile_options(recipe, options)
     check_layers(model, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)
     model = late(model)
@@ -125,7 +128,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
         tuple(_function(model, chain) for chain in found),
         MemoryPlan(sizes, placements),
         tuple(model.operators[index].name for index in sorted(shared.free)),
-        tuple(_findings(found)),
+        tuple(_findings(found, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)),
     )
 
 
@@ -158,11 +161,13 @@ def _function(model: FixedModel, chain: Chain) -> KpuFunction:
     return KpuFunction(chain.source, layers, chain.outputs, chain.peak)
 
 
-def _findings(found: Sequence[Chain]) -> list[str]:
-    """Chains that were cut: a map that one function makes and another uploads again."""
+def _findings(found: Sequence[Chain], room: int, own: int) -> list[str]:
+    """Chains that were cut: a map that one function makes and another uploads again. `room`: bytes of the
+    KPU's RAM that the settings leave of its `own`."""
+    ram = "the KPU's RAM" if room == own else f"the {room:,} bytes of the KPU's RAM that `sram_bytes` leaves"
     makers = {name: number for number, chain in enumerate(found) for name in chain.outputs}
     return [
-        f"{chain.source} goes to main memory and back: the layers behind it do not fit into the KPU's RAM "
+        f"{chain.source} goes to main memory and back: the layers behind it do not fit into {ram} "
         f"together with those of function {makers[chain.source]}"
         for chain in found
         if chain.source in makers

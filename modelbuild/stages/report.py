@@ -50,6 +50,8 @@ def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
         found["lower"] = request.output("lower", "lower.json")
         found["check"] = request.output("check", "check.json")
         found["evaluate"] = request.output("evaluate", "evaluate.json")
+        if request.times_built:
+            found["built"] = request.evaluated()
         if request.is_measured:
             found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found

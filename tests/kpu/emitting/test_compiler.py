@@ -197,6 +197,7 @@ def test_a_chain_that_does_not_fit_is_cut() -> None:
     assert names(found).count("kpu_upload") == 2
     assert [function.source for function in found.functions] == ["in0", a]
     assert len(found.findings) == 1 and a in found.findings[0]
+    assert f"the {needed:,} bytes of the KPU's RAM that `sram_bytes` leaves" in found.findings[0]
     assert max(function.ram_bytes for function in found.functions) <= needed
     assert len(check(maker, [b, c]).functions) == 1
 
