@@ -176,20 +176,22 @@ def _roomy(recipe: Recipe) -> Recipe:
 
 
 def _rows(graph: Graph, model: FixedModel, timed: Sequence[Timed], hardware: Hardware) -> Sequence[Row]:
-    """Layers; what is uploaded for the first of a function counts as its own."""
+    """Layers; what is uploaded for one counts as its own."""
     operators = {each.name: each for each in model.operators}
     found: list[Row] = []
-    upload: Timed | None = None
+    uploads: list[Timed] = []
     clock = 0
     for one in timed:
         if one.step.name == UPLOAD:
-            upload = one
+            uploads.append(one)
         elif one.array is not None:
             row = _row(graph, operators[one.step.operator], one, hardware, clock)
-            if upload is not None:
-                busy = replace(row.busy, read=upload.busy.read)
-                row = replace(row, busy=busy, read_bytes=upload.read_bytes, facts=(*row.facts, *upload.facts))
-            upload = None
+            if uploads:
+                busy = replace(row.busy, read=sum(each.busy.read for each in uploads))
+                size = sum(each.read_bytes for each in uploads)
+                facts = (*row.facts, *(fact for each in uploads for fact in each.facts))
+                row = replace(row, busy=busy, read_bytes=size, facts=facts)
+            uploads = []
             clock += row.cycles
             found.append(row)
     return found
