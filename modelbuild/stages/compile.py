@@ -11,7 +11,7 @@ from modelbuild.build.action import Resources
 from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "8"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")

@@ -8,7 +8,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Quantiz
 from modelbuild.formats.kmodel.kpu_registers import map_bytes, row_layout
 
 LAYER = "kpu_conv"
-CONCAT = "concat"
+JOINS = ("concat", "join")
 
 
 def dense_bytes(tensor: QuantizedTensor) -> int:
@@ -37,7 +37,7 @@ def beside(model: FixedModel, operator: FixedOperator) -> dict[str, int] | None:
     with a row, and no input may be a constant or come twice."""
     tensors = [model.tensors[name] for name in operator.inputs]
     shape = model.tensors[operator.outputs[0]].shape
-    if operator.kind != CONCAT or len(shape) != 4 or shape[0] != 1:
+    if operator.kind not in JOINS or len(shape) != 4 or shape[0] != 1:
         return None
     known = any(name in model.constants for name in operator.inputs)
     if operator.parameters["axis"] not in (1, -3) or known or len(set(operator.inputs)) != len(tensors):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.chains import Chain
-from modelbuild.kpu.planning.maps import CONCAT
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.planning.storage import Storage
 
 UPLOAD, LAYER, COMPUTE, PART, OUTPUT = "upload", "layer", "compute", "part", "output"
@@ -38,7 +38,7 @@ def operations(model: FixedModel, chains: Sequence[Chain], storage: Storage) -> 
             found += _of_chain(model, chains[number], number)
         elif index in storage.free:
             continue
-        elif operator.kind == CONCAT:
+        elif operator.kind in JOINS:
             found += _parts(operator.inputs, operator.outputs, index, storage.inside)
         else:
             found.append(Operation(COMPUTE, index, operator.inputs, operator.outputs))

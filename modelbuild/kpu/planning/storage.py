@@ -10,7 +10,7 @@ import numpy as np
 
 from modelbuild.arithmetic.binding import Bound, bind
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.kpu.planning.maps import CONCAT, dense_bytes
+from modelbuild.kpu.planning.maps import JOINS, dense_bytes
 
 ALIGNMENT = 8  # of what lies in main memory, as nncase has it
 DMA_COLUMNS = 64  # maps of such widths are uploaded by the DMA, which takes addresses that are aligned
@@ -109,7 +109,7 @@ def storage(model: FixedModel, uploads: Collection[str], skipped: Collection[int
         if index in skipped:
             continue
         bound = bind(model, operator)
-        if operator.kind == CONCAT:
+        if operator.kind in JOINS:
             inside[index] = _parts(bound, sharing)
             done = len(inside[index]) == len(operator.inputs)
         else:

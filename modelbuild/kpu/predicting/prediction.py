@@ -12,6 +12,7 @@ from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.cycles import DMA_COLUMNS
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.predicting.outline import outline
 from modelbuild.kpu.predicting.rates import Work
 from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
@@ -238,7 +239,7 @@ def _on_cpu(model: FixedModel, timed: Sequence[Timed]) -> Sequence[OnCpu]:
         if one.work is None:
             continue
         operator = operators[one.step.operator]
-        if one.step.name == COPY and operator.kind != "concat":
+        if one.step.name == COPY and operator.kind not in JOINS:
             outputs += one.work.bytes
         elif operator.name in found:
             before = found[operator.name].work
