@@ -116,6 +116,8 @@ CONDITIONS: dict[str, _Form] = {
     "after_stride": RANGE,
     "behind_npu": FLAG,
     "reads_npu_maps": FLAG,
+    "same_shapes": FLAG,
+    "whole_rows": FLAG,
     "before": NAMES,
 }
 

@@ -130,6 +130,8 @@ _BEFORE = (
     "chained",
     "behind_npu",
     "reads_npu_maps",
+    "same_shapes",
+    "whole_rows",
 )  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)

@@ -17,6 +17,10 @@ _MOST_TAPS = 9  # of a window along an axis: what is wider is never a layer
 _POOLS = (1, 2, 4)  # strides of a pool behind it, which is not known yet
 
 
+_NO_MAP = "its input is no map of rows and columns"
+_SUMS = ("Add", "Sub", "Sum")  # of maps, which lie beside each other
+
+
 class LayerMaps(NamedTuple):
     """Both [N, C, H, W], the output of the fewest channels that one layer can have."""
 
@@ -31,12 +35,18 @@ class LayerMaps(NamedTuple):
 
 def layer_maps(subject: Subject) -> LayerMaps:
     """The largest that they get, whatever pool is behind."""
+    if subject.node.op in _SUMS:
+        if len(subject.shape()) != 4:
+            raise Undetermined(_NO_MAP)
+        batches, channels, *size = _four(subject.shape())
+        wide = channels * len(subject.node.inputs)
+        return LayerMaps(_four((batches, wide, *size)), _four((batches, 1, *size)))
     if subject.node.op != "Conv":
         depth = subject.shape()[-1]
         height, width = rows_as_map(prod(subject.shape()[:-1]))
         return LayerMaps((1, depth, height, width), (1, 1, height, width))
     if len(subject.shape()) != 4:
-        raise Undetermined("its input is no map of rows and columns")
+        raise Undetermined(_NO_MAP)
     if max(kernel(subject)) > _MOST_TAPS:
         return LayerMaps(
             _four(subject.shape()), _four((*subject.shape()[:1], 1, *subject.output_shape()[2:]))

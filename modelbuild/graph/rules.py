@@ -9,7 +9,7 @@ from typing import Any
 
 from modelbuild.graph.layer_maps import layer_maps, moved_products
 from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
-from modelbuild.graph.row_memory import row_bytes, weight_loads
+from modelbuild.graph.row_memory import channels_a_row, row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -119,6 +119,17 @@ def _enlarges(subject: Subject) -> bool:
 
 def _covers_map(subject: Subject) -> bool:
     return kernel(subject) == list(subject.shape()[2:])
+
+
+def _same_shapes(subject: Subject) -> bool:
+    names = subject.node.inputs
+    shapes = {subject.shape(index) for index in range(len(names))}
+    return shapes == {subject.output_shape()} and len(set(names)) == len(names)
+
+
+def _whole_rows(subject: Subject) -> bool:
+    shape = subject.shape()
+    return len(shape) == 4 and not shape[1] % channels_a_row(shape[3])
 
 
 def _other_is_matrix(subject: Subject) -> bool:
@@ -239,7 +250,9 @@ RULES: dict[str, Check] = {
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),
-    "reads_npu_maps": _demand("its input is not made by the NPU", reads_npu_maps),
+    "reads_npu_maps": _demand("what it reads is not all made by the NPU", reads_npu_maps),
+    "same_shapes": _demand("its inputs are not of one shape, or twice the same", _same_shapes),
+    "whole_rows": _demand("the channels of its inputs end within a row of 64 bytes", _whole_rows),
     "before": before,
 }
 

@@ -15,7 +15,7 @@ from modelbuild.formats.kmodel.image import Image, Module
 from modelbuild.kpu.compile_options import compile_options
 from modelbuild.kpu.emitting.layers import kpu_module
 from modelbuild.kpu.emitting.main import KPU_MODULE, main_module
-from modelbuild.kpu.planning.chains import Chain, chains
+from modelbuild.kpu.planning.chains import Chain, chains, unneeded
 from modelbuild.kpu.planning.limits import check_layers
 from modelbuild.kpu.planning.memory import Placement, in_ram, main_memory
 from modelbuild.kpu.planning.operations import LAYER, OUTPUT, PART, UPLOAD, Operation, operations
@@ -57,7 +57,7 @@ class KpuFunction:
     """A function of the KPU's module: what is uploaded, its layers by name, what goes back to main memory;
     `ram_bytes` of the KPU's RAM are in use."""
 
-    source: str
+    sources: tuple[str, ...]
     layers: tuple[str, ...]
     outputs: tuple[str, ...]
     ram_bytes: int
@@ -74,7 +74,7 @@ class MemoryPlan:
 @dataclass(frozen=True)
 class Compiled:
     """The file and its plan. `findings` are sentences for the user; `free` operators cost nothing: tensors
-    that look at others, and concatenations whose parts are made in place."""
+    that look at others, and concatenations whose parts are made in place, or that the KPU alone reads."""
 
     kmodel: bytes = field(repr=False)
     executed: tuple[Executed, ...]
@@ -104,7 +104,8 @@ def compile_model(
     check_layers(model, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)
     model = late(model)
     found = chains(model, wanted.sram_bytes)
-    shared = storage(model)
+    uploads = {name for chain in found for name in chain.sources}
+    shared = storage(model, uploads, unneeded(model, found))
     steps = operations(model, found, shared)
     memory = main_memory(model, shared, steps)
     modules = [main_module(model, found, shared, memory, steps)]
@@ -158,7 +159,7 @@ def _executed(model: FixedModel, step: Operation) -> Executed:
 
 def _function(model: FixedModel, chain: Chain) -> KpuFunction:
     layers = tuple(model.operators[index].name for index in chain.layers)
-    return KpuFunction(chain.source, layers, chain.outputs, chain.peak)
+    return KpuFunction(chain.sources, layers, chain.outputs, chain.peak)
 
 
 def _findings(found: Sequence[Chain], room: int, own: int) -> list[str]:
@@ -167,8 +168,9 @@ def _findings(found: Sequence[Chain], room: int, own: int) -> list[str]:
     ram = "the KPU's RAM" if room == own else f"the {room:,} bytes of the KPU's RAM that `sram_bytes` leaves"
     makers = {name: number for number, chain in enumerate(found) for name in chain.outputs}
     return [
-        f"{chain.source} goes to main memory and back: the layers behind it do not fit into {ram} "
-        f"together with those of function {makers[chain.source]}"
+        f"{source} goes to main memory and back: the layers behind it do not fit into {ram} "
+        f"together with those of function {makers[source]}"
         for chain in found
-        if chain.source in makers
+        for source in chain.sources
+        if len(chain.sources) == 1 and source in makers
     ]

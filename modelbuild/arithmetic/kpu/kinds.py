@@ -112,6 +112,7 @@ KINDS: dict[str, KpuKind] = {
     "transpose": _move(shapes.transpose, _parameters("", "permutation")),
     "slice": _move(operator_shapes.slice_axes, _parameters("", "starts ends steps")),
     "concat": _move(operator_shapes.side_by_side, _parameters("axis"), most=4096),
+    "join": KpuKind((1, 4096), UINT8, UINT8, operator_shapes.side_by_side, _parameters("axis")),
     "pad": KpuKind(
         (1, 1), SAME, SAME, shapes.pad, _parameters("", "before after", "mode"), {"value": Form(SAME, 0)}
     ),

@@ -22,6 +22,7 @@ KERNELS: dict[str, Callable[[Bound], Kernel]] = {
     "transpose": moving.transpose,
     "slice": movement.slice_axes,
     "concat": moving.concat,
+    "join": moving.concat,
     "pad": moving.pad,
     "expand": moving.expand,
     "gather": movement.gather,

@@ -16,6 +16,7 @@ from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
+from modelbuild.kpu.lowering.residual import holds, total
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
 from modelbuild.quantize.plan import Step
@@ -246,15 +247,19 @@ def _columns(lowering: Lowering, x: QuantizedTensor, rows: int, depth: int) -> Q
     return turned
 
 
+SUMS = ("Add", "Sub", "Sum")
 BUILDERS = {
     "AveragePool": pool_alone,
     "Conv": conv,
     "Gemm": gemm,
     "MatMul": gemm,
     "MaxPool": pool_alone,
+    **dict.fromkeys(SUMS, total),
 }
 
 
 def on_kpu(lowering: Lowering, node: Node) -> bool:
-    """Whether the node is to be a KPU layer."""
-    return lowering.assembly is not None and node.op in BUILDERS and lowering.units.get(node.name) == "npu"
+    """Whether the node is to be a KPU layer. Sums need no layer: one that the RAM that is left does not hold
+    is done by the CPU."""
+    told = lowering.assembly is not None and lowering.units.get(node.name) == "npu"
+    return told and node.op in BUILDERS and (node.op not in SUMS or holds(lowering, node))

@@ -12,6 +12,7 @@ from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.cycles import DMA_COLUMNS
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.predicting.outline import outline
 from modelbuild.kpu.predicting.rates import Work
 from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
@@ -211,20 +212,22 @@ def _roomy(recipe: Recipe) -> Recipe:
 
 
 def _rows(graph: Graph, model: FixedModel, timed: Sequence[Timed], hardware: Hardware) -> Sequence[Row]:
-    """Layers; what is uploaded for the first of a function counts as its own."""
+    """Layers; what is uploaded for one counts as its own."""
     operators = {each.name: each for each in model.operators}
     found: list[Row] = []
-    upload: Timed | None = None
+    uploads: list[Timed] = []
     clock = 0
     for one in timed:
         if one.step.name == UPLOAD:
-            upload = one
+            uploads.append(one)
         elif one.array is not None:
             row = _row(graph, operators[one.step.operator], one, hardware, clock)
-            if upload is not None:
-                busy = replace(row.busy, read=upload.busy.read)
-                row = replace(row, busy=busy, read_bytes=upload.read_bytes, facts=(*row.facts, *upload.facts))
-            upload = None
+            if uploads:
+                busy = replace(row.busy, read=sum(each.busy.read for each in uploads))
+                size = sum(each.read_bytes for each in uploads)
+                facts = (*row.facts, *(fact for each in uploads for fact in each.facts))
+                row = replace(row, busy=busy, read_bytes=size, facts=facts)
+            uploads = []
             clock += row.cycles
             found.append(row)
     return found
@@ -271,7 +274,7 @@ def _on_cpu(model: FixedModel, timed: Sequence[Timed]) -> Sequence[OnCpu]:
         if one.work is None:
             continue
         operator = operators[one.step.operator]
-        if one.step.name == COPY and operator.kind != "concat":
+        if one.step.name == COPY and operator.kind not in JOINS:
             outputs += one.work.bytes
         elif operator.name in found:
             before = found[operator.name].work

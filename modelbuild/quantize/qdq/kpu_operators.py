@@ -247,6 +247,7 @@ DRAWERS: dict[str, Drawer] = {
     "transpose": _transpose,
     "slice": _slice,
     "concat": _concat,
+    "join": _concat,
     "pad": _pad,
     "expand": _shaped("Expand"),
     "gather": _gather,

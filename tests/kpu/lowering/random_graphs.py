@@ -379,6 +379,20 @@ def _residual(maker: Maker, x: str) -> str | None:
     return maker.one("Add", made, maker.pick(others)) if others else maker.one("Relu", made)
 
 
+def _block(maker: Maker, x: str) -> str:
+    """Two maps whose channels fill rows of the KPU's RAM, added or joined."""
+    channels, wide = maker.shape(x)[1], 4 * maker.whole(1, 3)
+    first = maker.one("Conv", x, maker.floats(wide, channels, 1, 1), kernel_shape=[1, 1])
+    weights = maker.floats(wide, wide, 3, 3, scale=1 / math.sqrt(9 * wide))
+    second = maker.one("Conv", first, weights, kernel_shape=[3, 3], pads=[1] * 4)
+    if maker.whole(0, 2) == 0:
+        joined = maker.one("Concat", first, second, axis=1)
+        return maker.one("Conv", joined, maker.floats(3, 2 * wide, 1, 1), kernel_shape=[1, 1])
+    total = maker.one(maker.pick(("Add", "Sub", "Sum")), *maker.pick(((first, second), (second, first))))
+    maker.known.append(total)
+    return maker.one(maker.pick(("Relu", "HardSwish", "Sigmoid")), total) if maker.whole(0, 1) else total
+
+
 def _signal(maker: Maker, x: str) -> str | None:
     if len(maker.shape(x)) != 3:
         return None
@@ -391,5 +405,5 @@ FOR_ALL: tuple[Step, ...] = (
 )  # fmt: skip
 FOR_PICTURES: tuple[Step, ...] = (
     _conv, _conv, _conv, _conv, _conv, _residual, _residual, _transposed, _pool, _pool, _resize, _depth,
-    _prelu, _unary, _silu, _concat, _binary,
+    _prelu, _unary, _silu, _concat, _binary, _block, _block,
 )  # fmt: skip

@@ -13,11 +13,11 @@ from modelbuild.kpu.predicting.prediction import predict
 from tests.kpu.lowering.made import conv, network, weights
 
 
-def test_a_sum_costs_two_conversions_a_pass_and_a_conversion() -> None:
+def test_a_product_costs_two_conversions_a_pass_and_a_conversion() -> None:
     nodes = [
         conv("x", "a", "w"),
         conv("a", "b", "v"),
-        Node("Add", "sum", ["a", "b"], ["c"]),
+        Node("Mul", "product", ["a", "b"], ["c"]),
         conv("c", "y", "u"),
     ]
     shapes = {"w": (8, 3, 3, 3), "v": (8, 8, 3, 3), "u": (4, 8, 3, 3)}
@@ -25,13 +25,13 @@ def test_a_sum_costs_two_conversions_a_pass_and_a_conversion() -> None:
     units = place(graph, recipe).units
     (times, total, over), cells = checked(graph, units, recipe), 8 * 16 * 16
     functions, copies = (6 + 6 + 4 + 6) / 200e6, 2 / 11.7e6 + 1 / 15.1e6
-    assert times == {"sum": pytest.approx((functions + copies) * cells * 1e3, rel=1e-3)} and over is None
+    assert times == {"product": pytest.approx((functions + copies) * cells * 1e3, rel=1e-3)} and over is None
     found = predict(graph, units, recipe)
     ports = found.cpu_ms(6 * (3 + 4) * 16 * 16)  # conversions of input and output are no node's, nor
     ports += 1e3 * 16 * 16 * (3 / 15.1e6 + 4 / 11.7e6)  # their copies
     layers = sum(row.busy.compute + row.busy.weights + row.busy.overhead for row in found.rows)
     assert total is not None
-    assert times["sum"] == pytest.approx(total - ports - found.ms(layers), rel=1e-3)
+    assert times["product"] == pytest.approx(total - ports - found.ms(layers), rel=1e-3)
 
 
 def test_a_model_that_cannot_be_timed_has_no_costs() -> None:

@@ -62,7 +62,7 @@ def test_layers_are_those_of_the_kmodel() -> None:
     found = _predicted()
     layers = [step.operator for step in found.compiled.executed if step.name == "kpu_conv2d"]
     assert [layer["name"] for layer in _said(found)["layers"]] == layers
-    assert len(layers) == len(set(layers)) == 9
+    assert len(layers) == len(set(layers)) == 10
 
 
 def test_times_add_up() -> None:
@@ -151,7 +151,7 @@ def test_what_does_not_fit_has_a_speed() -> None:
 
 def test_the_file_is_nearly_as_long_as_predicted() -> None:
     """Constants are counted each, of which the outline's zeros are one."""
-    assert 14_000 < _digits()["memory"]["kmodel"] < 18_000
+    assert 14_000 < _digits()["memory"]["kmodel"] < 19_000
 
 
 def test_nodes_that_nothing_runs_are_listed_and_take_no_time() -> None:
