@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.graph.chains import Chain
+from modelbuild.graph.layer_maps import takes_phases
 from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.phases import phases
 from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
@@ -37,13 +39,17 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
     window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
     way = _picker(lowering, x, out, window, chain) if depthwise and tuple(strides) == (2, 2) else CPU
+    taps = codes.weight
+    if found.group == 1 and not picks and takes_phases(x.shape, out, window):
+        x, taps, window = phases(lowering, x, taps, window)
+        strides = [1, 1]
     depthwise = depthwise and way != DENSE
     rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
     _continue(lowering, node, chain, pool)
-    weight, maps = _gathered(lowering, x, codes.weight, found.group, narrow, rows, columns)
+    weight, maps = _gathered(lowering, x, taps, found.group, narrow, rows, columns)
     wide = Codes(weight, codes.scales, codes.bias)
     if way in (BEHIND, UNIT):
         layer = Layer(maps, wide, of_chain(chain), "bypass", True, lowering.step)
