@@ -16,6 +16,7 @@ from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
 from modelbuild.kpu.lowering.phases import phases
 from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
@@ -43,12 +44,16 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     if found.group == 1 and not picks and takes_phases(x.shape, out, window):
         x, taps, window = phases(lowering, x, taps, window)
         strides = [1, 1]
+    odd = _odd(lowering, x, out, window, chain) if found.group == 1 and not picks else None
     depthwise = depthwise and way != DENSE
     rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
     _continue(lowering, node, chain, pool)
+    if odd is not None:
+        _picked(lowering, x, codes, chain, odd)
+        return lowering.step.nodes
     weight, maps = _gathered(lowering, x, taps, found.group, narrow, rows, columns)
     wide = Codes(weight, codes.scales, codes.bias)
     if way in (BEHIND, UNIT):
@@ -57,6 +62,32 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     else:
         _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
     return lowering.step.nodes
+
+
+def _odd(
+    lowering: Lowering, x: QuantizedTensor, out: tuple[int, ...], window: Window, chain: Chain
+) -> Odd | None:
+    """A convolution of stride 2 whose cells a layer picks in odd rows or columns, where it pays."""
+    if tuple(window.strides) != (2, 2):
+        return None
+    axes = layer_axes(x.shape[2:], out, window, False, 1)
+    found = centres(x.shape[2:], out, window, axes)
+    if found is None:
+        return None
+    reader = lowering.chains.sole_reader(chain.end)
+    stays = reader is not None and on_kpu(lowering, reader)
+    held = lowering.layers.get(x.name) is not None
+    made = (x.shape[0], lowering.graph.shapes[chain.end][1], *out)
+    odd = Odd(x.shape, made, axes, *found, held, stays)
+    return odd if pays(odd, lowering.hardware) else None
+
+
+def _picked(lowering: Lowering, x: QuantizedTensor, codes: Codes, chain: Chain, odd: Odd) -> None:
+    """The layer of such a convolution."""
+    y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
+    maps, weight, pool = laid(lowering, x, codes.weight, odd)
+    own = Codes(weight, codes.scales, codes.bias)
+    emit_layer(lowering, Layer(maps, own, of_chain(chain), pool, False, lowering.step), y)
 
 
 def _picker(

@@ -22,6 +22,14 @@ def moved(x: QuantizedTensor, by: tuple[int, int], step: Step) -> Layer:
     return _layer(x, weight, "bypass", True, step)
 
 
+def beside_itself(x: QuantizedTensor, step: Step) -> Layer:
+    """x, and behind it as many channels whose row r is row r + 1 of x; zero behind its end."""
+    channels = x.shape[1]
+    weight = np.zeros((2 * channels, channels, 3, 3), np.int8)
+    weight[:channels, :, 1, 1] = weight[channels:, :, 2, 1] = np.eye(channels)
+    return _layer(x, weight, "bypass", False, step)
+
+
 def _layer(x: QuantizedTensor, weight: NDArray[np.int8], pool: str, depthwise: bool, step: Step) -> Layer:
     codes = Codes(weight, np.ones(len(weight)), np.zeros(len(weight), np.int64))
     return Layer(x, codes, lambda values: values, pool, depthwise, step)
