@@ -70,6 +70,13 @@ def moved_products(subject: Subject) -> float:
     return node_macs(subject.graph, subject.node) / (batches * cells)
 
 
+def leaves_whole(subject: Subject) -> bool:
+    """Whether one layer leaves all of a convolution's output, and nothing around it that the CPU cuts off."""
+    maps, made = layer_maps(subject), subject.output_shape()
+    held = maps.source[0] * row_bytes(maps.source) + made[0] * row_bytes(made)
+    return subject.node.op == "Conv" and maps.is_whole and maps.made[2:] == made[2:] and held <= _ROOM
+
+
 def takes_phases(shape: Shape, out: Sequence[int], window: Window) -> bool:
     """Whether a convolution of one group and stride 2, from [N, C, H, W] to `out` rows and columns, is one of
     stride 1 on the four phases of its map: where its window needs copies, or a layer takes no such map."""

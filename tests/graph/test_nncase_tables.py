@@ -133,7 +133,7 @@ def pooled(op: str, kernel: int, stride: int, **before: Any) -> list[str]:
 def test_pools_are_fused_behind_an_ordinary_convolution_and_layers_behind_others(op: str) -> None:
     for kernel, stride in ((2, 2), (2, 1), (4, 4)):
         assert pooled(op, kernel, stride) == ["npu", "fused", "fused"]
-    assert pooled(op, 3, 2) == ["npu", "fused", "cpu"]
+    assert pooled(op, 3, 2) == ["npu", "fused", "npu" if op == "MaxPool" else "cpu"]  # in two steps
     assert pooled(op, 4, 2) == ["npu", "fused", "cpu"]
     assert pooled(op, 2, 2, group=8) == ["npu", "fused", "npu"]
     assert units(pool(op, (2, 2), (2, 2)), "k210") == ["cpu"]

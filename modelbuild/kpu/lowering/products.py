@@ -14,11 +14,12 @@ from modelbuild.graph.layer_maps import takes_phases
 from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
+from modelbuild.kpu.lowering.largest import GROW
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
 from modelbuild.kpu.lowering.phases import phases
-from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
+from modelbuild.kpu.lowering.pools import Pool, begins, pool_alone, pool_behind
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
 from modelbuild.quantize.plan import Step
@@ -226,14 +227,25 @@ def _finish(
 ) -> None:
     """The layer, and what of its cells are the output."""
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = lowering.new_bytes(name, lowering.left(chain.end, _last(lowering, chain)))
+    form = lowering.left(chain.end, _last(lowering, chain))
+    whole = all(axis.is_whole and axis.stride == 1 for axis in axes)
+    layer = Layer(x, codes, of_chain(chain), "bypass", narrow, lowering.step)
+    if whole and pool is None and steps == (1, 1) and not narrow and begins(lowering, chain.end):
+        lowering.begun[chain.end] = lowering.between(form, lowering.graph.shapes[chain.end], "begun")
+        emit_layer(lowering, layer._replace(pool=GROW), lowering.begun[chain.end])
+        return
+    y = lowering.new_bytes(name, form)
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
     trim = None
     if made != y.shape:
         trim = Trim(made, (0, 0, *(axis.first // stride for axis in axes)), (1, 1, *steps))
-    emit_layer(lowering, Layer(x, codes, of_chain(chain), text, narrow, lowering.step), y, trim)
+    if pool is not None and pool.padded and not whole:  # its windows would see cells behind the map's end
+        kept = lowering.between(y, y.shape, "kept")
+        emit_layer(lowering, layer, kept, trim)
+        layer, trim = unit(kept, text, lowering.step), None
+    emit_layer(lowering, layer._replace(pool=text), y, trim)
 
 
 def _last(lowering: Lowering, chain: Chain) -> str:
