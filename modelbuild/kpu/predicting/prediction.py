@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Hardware, Recipe
@@ -112,12 +115,14 @@ class Prediction:
 
     @property
     def constant_bytes(self) -> int:
-        """Weights and tables of the KPU, of an outline as if no two were equal."""
+        """Weights and tables of the KPU, of an outline as if no two were equal, but for those that the chip
+        asks for."""
         if self.is_built:
             return self.compiled.memory.sizes.kpu_constants
         layers = [each for each in self.model.operators if each.kind == "kpu_conv"]
         weights = (self.model.constants[each.constants["weight"]] for each in layers)
-        return sum(weight.size + 8 * len(weight) + 256 for weight in weights)
+        kept = {(id(weight) if _is_unknown(weight) else weight.tobytes()): weight for weight in weights}
+        return sum(weight.size + 8 * len(weight) + 256 for weight in kept.values())
 
     @property
     def kmodel_bytes(self) -> int:
@@ -185,6 +190,11 @@ def at(found: Prediction, recipe: Recipe) -> Prediction:
     timed = timeline(found.model, found.compiled.executed, recipe.hardware)
     rows = _rows(found.graph, found.model, timed, recipe.hardware)
     return replace(found, recipe=recipe, rows=tuple(rows))
+
+
+def _is_unknown(weight: np.ndarray[Any, Any]) -> bool:
+    """Whether these are the zeros that stand for a model's weights; strips of one layer share them."""
+    return bool(weight.min() == weight.max())
 
 
 def _check(options: Options, recipe: Recipe) -> None:

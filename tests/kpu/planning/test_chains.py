@@ -156,7 +156,7 @@ def test_channels_that_end_within_a_row_are_joined_by_the_cpu() -> None:
     assert [chain.joins for chain in chains(model, ROOM)] == [(), ()]
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 2**32 - 1), more=st.integers(0, 30))
 def test_chains_of_any_graph_fit(seed: int, more: int) -> None:
     """Every layer once, in one chain with the places of all that it reads, behind what makes them."""

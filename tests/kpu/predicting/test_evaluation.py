@@ -133,7 +133,7 @@ def test_where_nothing_is_left_the_reason_is_told() -> None:
     graph = network([conv("x", "y", "w")], (1, 8, 64, 64), weights(w=(8, 8, 3, 3)))
     recipe = load_recipe("k210", ROOT)
     with pytest.raises(ModelbuildError, match="any node of") as caught:
-        predict(graph, place(graph, recipe).units, recipe, Options(sram_bytes=4_096))
+        predict(graph, place(graph, recipe).units, recipe, Options(sram_bytes=512))
     (problem,) = caught.value.problems
     assert problem.why is not None and "Conv 'conv_y': its input [1, 8, 64, 64]" in problem.why
 
