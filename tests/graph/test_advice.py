@@ -117,27 +117,6 @@ def test_findings_are_as_grave_as_their_codes_say(chip: str) -> None:
 def test_of_forms_of_other_kinds_nothing_is_told() -> None:
     """A grouped Conv is neither one of one group nor a depthwise one, whatever its channels: one bound is
     what it breaks. And of what the lowering does by itself no pass is named."""
-    graph = conv(shape=(1, 512, 24, 24), group=4)
-    (found,) = place(graph, load_recipe("k210")).findings
-    assert "channels 512 > 256 on k210" in found.message and "grouping" not in found.message
-    assert found.advice.startswith("allowed is channels at most 256: ") and "own_passes" not in found.advice
-
-
-def test_chips_are_named_that_hold_the_model_or_none() -> None:
-    weight = np.zeros((1200, 1000, 3, 3), np.float32)
-    graph = behind(conv(shape=(1, 8, 4, 4), out=1000), "Conv", (1, 1200, 2, 2), weight)
-    others = [load_recipe(name) for name in ("kl520", "k210", "modalix")]
-    (found,) = [
-        one for one in place(graph, load_recipe("k210"), lambda: others).findings if one.code == "MB107"
-    ]
-    assert found.advice == "take a smaller model; or take another chip: kl520 and modalix can"
-    (found,) = [one for one in place(graph, load_recipe("k210")).findings if one.code == "MB107"]
-    assert found.advice == "take a smaller model"
-
-
-def test_of_forms_of_other_kinds_nothing_is_told() -> None:
-    """A grouped Conv is neither one of one group nor a depthwise one, whatever its channels: one bound is
-    what it breaks. And of what the lowering does by itself no pass is named."""
     graph = conv(x=(1, 512, 24, 24), out=512, group=4)
     (found,) = place(graph, load_recipe("k210")).findings
     assert "channels 512 > 256 on k210" in found.message and "grouping" not in found.message
