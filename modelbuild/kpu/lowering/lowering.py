@@ -16,7 +16,7 @@ from modelbuild.arithmetic.fixed_model import FixedOperator, Parameter, Quantize
 from modelbuild.chips.recipe import Hardware
 from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT
 from modelbuild.graph.chains import Chains
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.quantize.assembly import Assembly
@@ -73,6 +73,10 @@ class Lowering(Emission):
         """The nodes that are being built."""
         assert self._step is not None
         return self._step
+
+    def step_of(self, node: Node) -> Step:
+        """The nodes that become one with a node."""
+        return self._steps[node.name]
 
     # Tensors of the graph
 

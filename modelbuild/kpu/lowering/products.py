@@ -15,7 +15,7 @@ from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.pools import Pool, pool_alone, pool_behind
+from modelbuild.kpu.lowering.pools import Pool, bounded_bytes, pool_alone, pool_behind, within_bounds
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
 from modelbuild.quantize.plan import Step
@@ -104,8 +104,8 @@ def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, 
 
 
 def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
-    nodes = (node, *chain.nodes, *([pool.node] if pool else []))
-    lowering.begin(Step(nodes))
+    pooled = Step(()) if pool is None else lowering.step_of(pool.node)
+    lowering.begin(Step((node, *chain.nodes, *pooled.nodes), pooled.bounds))
 
 
 def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
@@ -189,7 +189,8 @@ def _finish(
 ) -> None:
     """The layer, and what of its cells are the output."""
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = lowering.new_bytes(name, lowering.left(chain.end, _last(lowering, chain)))
+    form = lowering.left(chain.end, _last(lowering, chain))
+    y = bounded_bytes(lowering, form, lowering.graph.shapes[name])
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
@@ -197,6 +198,7 @@ def _finish(
     if made != y.shape:
         trim = Trim(made, (0, 0, *(axis.first // stride for axis in axes)), (1, 1, *steps))
     emit_layer(lowering, Layer(x, codes, of_chain(chain), text, narrow, lowering.step), y, trim)
+    within_bounds(lowering, y)
 
 
 def _last(lowering: Lowering, chain: Chain) -> str:
