@@ -192,12 +192,13 @@ class Lowering(Emission):
         self.parts.constants[name] = np.asarray(values, np.float32)
         return self._added(float_tensor(name, values.shape))
 
-    def scalar(self, value: float) -> QuantizedTensor:
-        """One float of as many axes as any tensor takes."""
-        key = ("scalar", repr(float(np.float32(value))))
+    def scalar(self, value: float, beside: QuantizedTensor | None = None) -> QuantizedTensor:
+        """One float of as many axes as any tensor takes; of none beside a tensor of none."""
+        shape = () if beside is not None and not beside.shape else (1,)
+        key = ("scalar", repr(float(np.float32(value))), str(shape))
         if key not in self.made:
             name = self.parts.names.fresh(f"{self.step.outputs[0]}/number")
-            self.made[key] = self.constant(name, np.array([value], np.float32))
+            self.made[key] = self.constant(name, np.full(shape, value, np.float32))
         return self.made[key]
 
     # What the record says of weights

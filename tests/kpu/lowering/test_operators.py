@@ -15,7 +15,7 @@ from modelbuild.graph.session import FloatSession
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.kpu.lowering.random_graphs import random_graph, samples
-from tests.quantize.cases import F, longs, normal, one_node
+from tests.quantize.cases import F, graph_of, longs, normal, one_node
 
 JUDGED, ALWAYS, MANY = 10, 40, 500
 MAP = (2, 3, 4, 5)
@@ -44,6 +44,7 @@ CASES: dict[str, Any] = {
     "ReverseSequence": lambda: one_node("ReverseSequence", (4, 3, 2), {}, lengths=longs(1, 4, 3)),
     "ScatterND": lambda: one_node("ScatterND", MAP, {}, i=longs(1).reshape(1, 1), u=normal(1, 3, 4, 5)),
     "ScatterElements": lambda: one_node("ScatterElements", (2, 3), {"axis": 1}, i=ROWS, u=normal(2, 3)),
+    "functions of no axes": lambda: of_no_axes("LeakyRelu", "HardSigmoid", "Softplus"),
     "MatMul of a vector": lambda: one_node("MatMul", (2, 5), {}, w=normal(5)),
     "MatMul of spread batches": lambda: one_node("MatMul", (2, 1, 4, 5), {}, w=normal(3, 5, 2)),
 }  # fmt: skip
@@ -59,6 +60,13 @@ def behind(op: str, offset: float) -> Graph:
     graph = Graph("g", nodes, ["x"], ["y"], {"k": np.array(offset, F)}, {"x": MAP}, {"x": np.dtype(F)})
     shapes.infer(graph)
     return graph
+
+
+def of_no_axes(*ops: str) -> Graph:
+    """Functions of the mean of all numbers."""
+    nodes = [Node("ReduceMean", "m", ["x"], ["t0"], {"keepdims": 0})]
+    nodes += [Node(op, f"f{place}", [f"t{place}"], [f"t{place + 1}"]) for place, op in enumerate(ops)]
+    return graph_of(nodes, {"x": MAP}, nodes[-1].outputs, {})
 
 
 def near(made: Lowered, sample: dict[str, Any], share: float) -> None:
@@ -77,6 +85,13 @@ def test_in_floats(name: str) -> None:
     for sample in given:
         near(made, sample, 1e-5)
     running.check_simulated(made.fixed, given[0], running.compiled(made.fixed))
+
+
+def test_the_mean_of_all_that_a_layer_makes() -> None:
+    nodes = [conv("x", "a", "w"), Node("ReduceMean", "m", ["a"], ["y"], {"keepdims": 0})]
+    made = lowered(network(nodes, (1, 3, 8, 8), weights(w=(4, 3, 3, 3))))
+    assert made.fixed.tensors["y"].shape == () and made.snr() > 40
+    running.check_simulated(made.fixed, made.samples[0], running.compiled(made.fixed))
 
 
 def test_log_softmax_of_far_values_is_finite() -> None:
