@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering, limits
 from modelbuild.kpu.lowering.moves import Moves
-from modelbuild.quantize.builders.resize import linear_cells
+from modelbuild.quantize.builders.resize import axis_lines, linear_cells
 
 _FLAGS = {
     "asymmetric": (0, 0),
@@ -22,7 +22,7 @@ def bilinear(lowering: Lowering) -> None:
     if len(x.shape) != 4 or x.shape[:2] != y.shape[:2]:
         lowering.fail("linear resizing works on the last two of four axes")
     mode = str(lowering.node.attributes.get("coordinate_transformation_mode", "half_pixel"))
-    if mode in _FLAGS:
+    if mode in _FLAGS and (mode != "asymmetric" or _fills(moves)):
         corners, half = _FLAGS[mode]
         lowering.emit("resize_bilinear", (x,), y, {"align_corners": corners, "half_pixel": half})
         return
@@ -37,6 +37,11 @@ def bilinear(lowering: Lowering) -> None:
     down = lowering.constant(lowering.parts.names.fresh(f"{y.name}/rows"), np.ascontiguousarray(rows.T))
     lowering.emit("matmul", (down, wide), high, {}, _nothing(y.shape[3]))
     lowering.emit("reshape", (high,), y, {})
+
+
+def _fills(moves: Moves) -> bool:
+    """Whether rows and columns are scaled by what the runtime works with, cells out / cells in."""
+    return all(np.float32(scale) == np.float32(out / size) for size, out, scale in axis_lines(moves)[2:])
 
 
 def _matrix(moves: Moves, axis: int, size: int) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from tests.quantize.cases import F, graph_of, longs, normal, one_node
 JUDGED, ALWAYS, MANY = 10, 40, 500
 MAP = (2, 3, 4, 5)
 ROWS = np.array([[2, 0, 1], [-1, 1, 0]], np.int64)
+LINES = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
 
 CASES: dict[str, Any] = {
     "Acosh": lambda: behind("Acosh", 1.5),
@@ -45,6 +46,12 @@ CASES: dict[str, Any] = {
     "ScatterND": lambda: one_node("ScatterND", MAP, {}, i=longs(1).reshape(1, 1), u=normal(1, 3, 4, 5)),
     "ScatterElements": lambda: one_node("ScatterElements", (2, 3), {"axis": 1}, i=ROWS, u=normal(2, 3)),
     "functions of no axes": lambda: of_no_axes("LeakyRelu", "HardSigmoid", "Softplus"),
+    "Resize by 1.5 and 0.7": lambda: one_node(
+        "Resize", (1, 2, 5, 5), LINES, roi=np.array([], F), scales=np.array([1, 1, 1.5, 0.7], F)
+    ),
+    "Resize by 2 and 3": lambda: one_node(
+        "Resize", (1, 2, 5, 5), LINES, roi=np.array([], F), scales=np.array([1, 1, 2, 3], F)
+    ),
     "MatMul of a vector": lambda: one_node("MatMul", (2, 5), {}, w=normal(5)),
     "MatMul of spread batches": lambda: one_node("MatMul", (2, 1, 4, 5), {}, w=normal(3, 5, 2)),
 }  # fmt: skip
@@ -92,6 +99,12 @@ def test_the_mean_of_all_that_a_layer_makes() -> None:
     made = lowered(network(nodes, (1, 3, 8, 8), weights(w=(4, 3, 3, 3))))
     assert made.fixed.tensors["y"].shape == () and made.snr() > 40
     running.check_simulated(made.fixed, made.samples[0], running.compiled(made.fixed))
+
+
+@pytest.mark.parametrize(("name", "runtime"), [("Resize by 1.5 and 0.7", 0), ("Resize by 2 and 3", 1)])
+def test_the_runtime_resizes_by_whole_pictures(name: str, runtime: int) -> None:
+    """It works with cells out / cells in, ONNX with the given scale."""
+    assert lowered(CASES[name](), "nncase-cpu").count("resize_bilinear") == runtime
 
 
 def test_log_softmax_of_far_values_is_finite() -> None:
