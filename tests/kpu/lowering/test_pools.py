@@ -142,3 +142,10 @@ def test_bounds_behind_the_mean_of_a_layer(
 def test_other_pools_stay_on_the_cpu(nodes: list[Node], size: tuple[int, int], more: dict[str, Any]) -> None:
     made = lowered(network([*nodes, pool("t", "y", **more)], (1, 8, *size), weights(d=(8, 1, 3, 3))))
     assert made.units["y"] == "cpu" and made.snr() > LEAST
+
+
+def test_a_rising_function_behind_a_max_is_in_the_layers_table() -> None:
+    nodes = [conv("x", "c", "u"), pool("c", "p"), Node("Sigmoid", "a", ["p"], ["a"]), conv("a", "y", "w")]
+    made = lowered(network(nodes, (1, 3, 16, 20), weights(u=(8, 3, 3, 3), w=(6, 8, 3, 3))))
+    assert [each.kind for each in made.fixed.operators] == ["quantize", "kpu_conv", "kpu_conv", "dequantize"]
+    assert made.snr() > LEAST
