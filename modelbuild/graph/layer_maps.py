@@ -14,7 +14,8 @@ from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatia
 from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
 
 _MOST_TAPS = 9  # of a window along an axis: what is wider is never a layer
-_POOLS = (1, 2, 4)  # strides of a pool behind it, which is not known yet
+_POOLS = ("AveragePool", "MaxPool")
+_POOL_STRIDES = (2, 4)  # of a pool that a layer has
 
 
 class LayerMaps(NamedTuple):
@@ -30,7 +31,7 @@ class LayerMaps(NamedTuple):
 
 
 def layer_maps(subject: Subject) -> LayerMaps:
-    """The largest that they get, whatever pool is behind."""
+    """The largest that they get, whether the layer has the pool behind it or not."""
     if subject.node.op != "Conv":
         depth = subject.shape()[-1]
         height, width = rows_as_map(prod(subject.shape()[:-1]))
@@ -41,7 +42,7 @@ def layer_maps(subject: Subject) -> LayerMaps:
         return LayerMaps(
             _four(subject.shape()), _four((*subject.shape()[:1], 1, *subject.output_shape()[2:]))
         )
-    return max((_of_conv(subject, pooled) for pooled in _POOLS), key=lambda maps: maps.bytes)
+    return max((_of_conv(subject, pooled) for pooled in _pooled(subject)), key=lambda maps: maps.bytes)
 
 
 def moved_products(subject: Subject) -> float:
@@ -51,6 +52,15 @@ def moved_products(subject: Subject) -> float:
     if subject.node.op != "Conv":
         channels += subject.output_shape()[-1]
     return node_macs(subject.graph, subject.node) / (batches * channels * height * width)
+
+
+def _pooled(subject: Subject) -> tuple[int, ...]:
+    """Strides of a pool of the layer: none, and that of the pool which alone reads what it makes."""
+    chains = subject.chains
+    reader = chains.sole_reader(chains.behind(subject.node.outputs[0]).end)
+    if reader is None or reader.op not in _POOLS:
+        return (1,)
+    return (1, *(stride for stride in _POOL_STRIDES if stride in reader.ints("strides", [])))
 
 
 def _four(shape: Shape) -> tuple[int, int, int, int]:
