@@ -70,6 +70,7 @@ LOWERING = (
     "linear_resize_to_pools",
     "resize_by_axis",
     "prelu_to_conv",
+    "function_before_max_pool",
     "strided_conv_to_slice",
     "dilated_to_dense",
     "large_kernel_to_small",

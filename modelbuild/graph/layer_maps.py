@@ -16,7 +16,8 @@ from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatia
 from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
 
 _MOST_TAPS = 9  # of a window along an axis: what is wider is never a layer
-_POOLS = (1, 2, 4)  # strides of a pool behind it, which is not known yet
+_POOLS = ("AveragePool", "MaxPool")
+_POOL_STRIDES = (2, 4)  # of a pool that a layer has
 # of one layer: rows and columns of its input, bytes of both its maps, channels (nncase v1.9.0, kpu_utils.h)
 _TALLEST, _WIDEST, _ROOM, _CHANNELS = 256, 512, 2_097_152, 1024
 
@@ -45,7 +46,7 @@ class LayerMaps(NamedTuple):
 
 
 def layer_maps(subject: Subject) -> LayerMaps:
-    """The largest that they get, whatever pool is behind."""
+    """The largest that they get, whether the layer has the pool behind it or not."""
     if subject.node.op in _SUMS:
         if len(subject.shape()) != 4:
             raise Undetermined(_NO_MAP)
@@ -61,7 +62,7 @@ def layer_maps(subject: Subject) -> LayerMaps:
     if max(kernel(subject)) > _MOST_TAPS:
         made = _four((*subject.shape()[:1], 1, *subject.output_shape()[2:]))
         return LayerMaps(_four(subject.shape()), made, True)
-    return max((_of_conv(subject, pooled) for pooled in _POOLS), key=lambda maps: maps.bytes)
+    return max((_of_conv(subject, pooled) for pooled in _pooled(subject)), key=lambda maps: maps.bytes)
 
 
 def moved_products(subject: Subject) -> float:
@@ -97,6 +98,15 @@ def takes_phases(shape: Shape, out: Sequence[int], window: Window) -> bool:
         return False
     deep, narrow = phased(shape, window)
     return _dense(deep, out, narrow, 1).source[1] <= _CHANNELS
+
+
+def _pooled(subject: Subject) -> tuple[int, ...]:
+    """Strides of a pool of the layer: none, and that of the pool which alone reads what it makes."""
+    chains = subject.chains
+    reader = chains.sole_reader(chains.behind(subject.node.outputs[0]).end)
+    if reader is None or reader.op not in _POOLS:
+        return (1,)
+    return (1, *(stride for stride in _POOL_STRIDES if stride in reader.ints("strides", [])))
 
 
 def _four(shape: Shape) -> tuple[int, int, int, int]:

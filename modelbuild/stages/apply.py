@@ -11,7 +11,7 @@ from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages import backends
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "10"
+VERSION = "11"
 LIBRARIES = ("numpy", "onnx")
 GIVEN = "given"
 PORTS = "ports"

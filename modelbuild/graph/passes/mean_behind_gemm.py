@@ -2,6 +2,7 @@
 
 Why: a chip that takes a matrix product for a 1x1 Conv on a small map anyway multiplies the whole map without
 leaving it, and the errors of its quantized cells are averaged; the means themselves are not quantized.
+Where there are more outputs than channels, more cells would have to leave it.
 Legal: a mean of products is the product of the mean; what is added stays. Maps of up to 64 cells; not where
 the source quantizes what is between.
 """
@@ -32,6 +33,8 @@ def run(graph: Graph, channels: int = 1024) -> int:
         if flat is None or gemm is None or len(shape) != 4 or math.prod(shape[2:]) > MOST_CELLS:
             continue
         if shape[1] > channels:
+            continue
+        if editor.shape(gemm.outputs[0])[-1] > shape[1]:
             continue
         rows = editor.shape(flat.outputs[0]) == shape[:2] and gemm.inputs[0] == flat.outputs[0]
         inner = (mean, flat.outputs[0])

@@ -15,6 +15,8 @@ _PER_LN2 = 1.4426950408889634074
 _FAR = 700.0  # of an exponent: what lies beyond counts as this
 _TWO_OVER_ROOT_PI = 1.1283791670955125739
 _ROOT_PI = 1.7724538509055160273
+_HALF_PI = 1.57079632679489661923
+_BELOW_ONE = 1.0 - 2.0**-53
 _SERIES = 3.0  # from there on erf is 1 less a continued fraction
 
 
@@ -56,6 +58,49 @@ def sigmoid(x: Real) -> Real:
 def softplus(x: Real) -> Real:
     """ln(1 + e^x)."""
     return np.asarray(np.maximum(x, 0.0) + log(1.0 + exp(-np.abs(x))))
+
+
+def atan(x: Real) -> Real:
+    """The angle whose tangent is x: its series, behind two halvings of the angle."""
+    rest = np.abs(x)
+    far = rest > 1.0
+    rest = np.where(far, 1.0 / np.maximum(rest, 1.0), rest)
+    for _ in range(2):
+        rest = rest / (1.0 + np.sqrt(1.0 + rest * rest))
+    square, total = rest * rest, np.zeros_like(rest)
+    for number in range(25, 0, -2):
+        total = 1.0 / number - square * total
+    angle = 4.0 * rest * total
+    return np.asarray(np.copysign(np.where(far, _HALF_PI - angle, angle), x))
+
+
+def asin(x: Real) -> Real:
+    """The angle whose sine is x; what lies beyond 1 counts as 1."""
+    x = np.clip(x, -1.0, 1.0)
+    return 2.0 * atan(x / (1.0 + np.sqrt((1.0 - x) * (1.0 + x))))
+
+
+def acos(x: Real) -> Real:
+    """The angle whose cosine is x; what lies beyond 1 counts as 1."""
+    return _HALF_PI - asin(x)
+
+
+def asinh(x: Real) -> Real:
+    """ln(x + sqrt(x² + 1))."""
+    size = np.abs(x)
+    return np.asarray(np.copysign(log(size + np.sqrt(size * size + 1.0)), x))
+
+
+def acosh(x: Real) -> Real:
+    """ln(x + sqrt(x² - 1)); what lies below 1 counts as 1."""
+    x = np.maximum(x, 1.0)
+    return log(x + np.sqrt(x - 1.0) * np.sqrt(x + 1.0))
+
+
+def atanh(x: Real) -> Real:
+    """ln((1 + x) / (1 - x)) / 2; 1 and what lies beyond count as the largest number below."""
+    x = np.clip(x, -_BELOW_ONE, _BELOW_ONE)
+    return log((1.0 + x) / (1.0 - x)) / 2.0
 
 
 def erf(x: Real) -> Real:

@@ -33,7 +33,7 @@ def _elu(alpha: float, gamma: float) -> Formula:
 def _gate(s: Sheet, x: Tensor, alpha: float, beta: float, y: Tensor | None = None) -> Tensor:
     line = s.add(s.mul(x, alpha), beta)
     out = y or s.lowering.float_between(x.shape, "gate")
-    s.lowering.emit("binary", (line, s.lowering.scalar(0.0)), out, {"op": "max"}, limits(0.0, 1.0))
+    s.lowering.emit("binary", (line, s.lowering.scalar(0.0, line)), out, {"op": "max"}, limits(0.0, 1.0))
     return out
 
 

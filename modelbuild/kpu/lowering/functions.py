@@ -41,6 +41,20 @@ def _selu(node: Node, x: Real) -> Real:
     return number(node, "gamma", 1.05070102214813232421875) * np.where(x > 0.0, x, low)
 
 
+def _celu(node: Node, x: Real) -> Real:
+    alpha = number(node, "alpha", 1.0)
+    return np.maximum(x, 0.0) + alpha * (elementary.exp(np.minimum(x, 0.0) / alpha) - 1.0)
+
+
+def _shrink(node: Node, x: Real) -> Real:
+    limit, bias = number(node, "lambd", 0.5), number(node, "bias", 0.0)
+    return np.where(x > limit, x - bias, np.where(x < -limit, x + bias, 0.0))
+
+
+def _thresholded(node: Node, x: Real) -> Real:
+    return np.where(x > number(node, "alpha", 1.0), x, 0.0)
+
+
 def _gelu(node: Node, x: Real) -> Real:
     if node.attributes.get("approximate") == "tanh":
         return x * (1.0 + elementary.tanh(_ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x))) / 2.0
@@ -73,8 +87,10 @@ def _reciprocal(x: Real) -> Real:
 SIMPLE: Mapping[str, Operator] = {
     "Abs": _plain(np.abs),
     "Add": _plain(np.add),
+    "Ceil": _plain(np.ceil),
     "Clip": _clip,
     "Div": _plain(lambda a, b: a / np.where(b == 0.0, 1e-300, b)),
+    "Floor": _plain(np.floor),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _plain(lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0)),
     "LeakyRelu": _leaky,
@@ -84,10 +100,20 @@ SIMPLE: Mapping[str, Operator] = {
     "Neg": _plain(np.negative),
     "PRelu": _plain(lambda x, slope: np.where(x > 0.0, x, slope * x)),
     "Relu": _plain(lambda x: np.maximum(x, 0.0)),
+    "Round": _plain(np.rint),
+    "Sign": _plain(np.sign),
     "Sub": _plain(np.subtract),
+    "ThresholdedRelu": _thresholded,
 }
 OPERATORS: Mapping[str, Operator] = {
     **SIMPLE,
+    "Acos": _plain(elementary.acos),
+    "Acosh": _plain(elementary.acosh),
+    "Asin": _plain(elementary.asin),
+    "Asinh": _plain(elementary.asinh),
+    "Atan": _plain(elementary.atan),
+    "Atanh": _plain(elementary.atanh),
+    "Celu": _celu,
     "Elu": _elu,
     "Erf": _plain(elementary.erf),
     "Exp": _plain(elementary.exp),
@@ -96,6 +122,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Pow": _plain(lambda x, exponent: elementary.power(x, float(exponent))),
     "Reciprocal": _plain(_reciprocal),
     "Selu": _selu,
+    "Shrink": _shrink,
     "Sigmoid": _plain(elementary.sigmoid),
     "Softplus": _plain(elementary.softplus),
     "Softsign": _plain(lambda x: x / (1.0 + np.abs(x))),

@@ -16,7 +16,7 @@ from modelbuild.arithmetic.fixed_model import FixedOperator, Parameter, Quantize
 from modelbuild.chips.recipe import Hardware
 from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT
 from modelbuild.graph.chains import Chains
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.quantize.assembly import Assembly
@@ -74,6 +74,10 @@ class Lowering(Emission):
         """The nodes that are being built."""
         assert self._step is not None
         return self._step
+
+    def step_of(self, node: Node) -> Step:
+        """The nodes that become one with a node."""
+        return self._steps[node.name]
 
     # Tensors of the graph
 
@@ -189,12 +193,13 @@ class Lowering(Emission):
         self.parts.constants[name] = np.asarray(values, np.float32)
         return self._added(float_tensor(name, values.shape))
 
-    def scalar(self, value: float) -> QuantizedTensor:
-        """One float of as many axes as any tensor takes."""
-        key = ("scalar", repr(float(np.float32(value))))
+    def scalar(self, value: float, beside: QuantizedTensor | None = None) -> QuantizedTensor:
+        """One float of as many axes as any tensor takes; of none beside a tensor of none."""
+        shape = () if beside is not None and not beside.shape else (1,)
+        key = ("scalar", repr(float(np.float32(value))), str(shape))
         if key not in self.made:
             name = self.parts.names.fresh(f"{self.step.outputs[0]}/number")
-            self.made[key] = self.constant(name, np.array([value], np.float32))
+            self.made[key] = self.constant(name, np.full(shape, value, np.float32))
         return self.made[key]
 
     # What the record says of weights

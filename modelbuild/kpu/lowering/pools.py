@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
-from modelbuild.graph.model import Node
+from modelbuild.graph.chains import Chain
+from modelbuild.graph.model import Node, Shape
 from modelbuild.kpu.lowering.largest import GROW, emit_pools, pools_of
 from modelbuild.kpu.lowering.layer import Trim, emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import unit
+from modelbuild.quantize.plan import Step
 
 _OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
 _NONE, _AFTER = [0, 0, 0, 0], [0, 0, 1, 1]
@@ -71,24 +73,21 @@ def _in_steps(lowering: Lowering, steps: tuple[str, ...]) -> tuple[Node, ...]:
     node, step = lowering.node, lowering.step
     begun = lowering.begun.get(node.inputs[0])
     x = begun or lowering.bytes(node.inputs[0])
-    bounded, name = len(step.nodes) > 1, step.outputs[0]
-    y = lowering.between(x, lowering.graph.shapes[name], "pooled") if bounded else lowering.new_bytes(name, x)
+    y = bounded_bytes(lowering, x, lowering.graph.shapes[node.outputs[0]])
     emit_pools(lowering, x, steps[1:] if begun else steps, y)
-    if bounded:
-        _bounded(lowering, y)
+    within_bounds(lowering, y)
     return step.nodes
 
 
-def _bounded(lowering: Lowering, y: QuantizedTensor) -> None:
-    """The step's output: bytes within the bounds of an activation."""
-    low, high = lowering.step.bounds
-    name = lowering.step.outputs[0]
-    lowering.lookup(y, lowering.new_bytes(name), lambda values: np.clip(values, low, high))
+def begin(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
+    """The step of a layer, of the functions behind it and of the pool behind these."""
+    pooled = Step(()) if pool is None else lowering.step_of(pool.node)
+    lowering.begin(Step((node, *chain.nodes, *pooled.nodes), pooled.bounds))
 
 
 def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     """A pool behind a layer of its own: a 1x1 convolution with the unit matrix, whose bytes are those that it
-    reads, at their scale. Bounds behind a mean are a table."""
+    reads, at their scale."""
     node, step = lowering.node, lowering.step
     steps = _steps(lowering, node)
     pool = _made(node)
@@ -97,13 +96,30 @@ def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     if pool is None:
         lowering.fail("the KPU has no such pool")
     x = lowering.bytes(node.inputs[0])
-    name = step.outputs[0]
-    bounded = len(step.nodes) > 1
-    shape = lowering.graph.shapes[node.outputs[0]]
-    y = lowering.between(x, shape, "pooled") if bounded else lowering.new_bytes(name, x)
+    y = bounded_bytes(lowering, x, lowering.graph.shapes[node.outputs[0]])
     made = (*y.shape[:2], *(size // pool.stride for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
     emit_layer(lowering, unit(x, pool.name, step), y, trim)
-    if bounded:
-        _bounded(lowering, y)
+    within_bounds(lowering, y)
     return step.nodes
+
+
+def bounded_bytes(lowering: Lowering, form: QuantizedTensor, shape: Shape) -> QuantizedTensor:
+    """What a layer makes at the scale of `form` for the step: its output, or what its bounds are to cut."""
+    if _cuts(lowering.step, form):
+        return lowering.between(form, shape, "pooled")
+    return lowering.new_bytes(lowering.step.outputs[0], form)
+
+
+def within_bounds(lowering: Lowering, made: QuantizedTensor) -> None:
+    """The step's output of what `bounded_bytes` is: bounds behind a mean are a table."""
+    low, high = lowering.step.bounds
+    if _cuts(lowering.step, made):
+        y = lowering.new_bytes(lowering.step.outputs[0])
+        lowering.lookup(made, y, lambda values: np.minimum(np.maximum(values, low), high))
+
+
+def _cuts(step: Step, form: QuantizedTensor) -> bool:
+    """Whether some byte stands for a number beyond the step's bounds."""
+    least, most = (form.scale * (byte - form.zero_point) for byte in (0, 255))
+    return bool(least < step.bounds[0] or most > step.bounds[1])

@@ -19,11 +19,18 @@ from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, p
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
 from modelbuild.kpu.lowering.phases import phases
-from modelbuild.kpu.lowering.pools import Pool, begins, pool_alone, pool_behind
+from modelbuild.kpu.lowering.pools import (
+    Pool,
+    begin,
+    begins,
+    bounded_bytes,
+    pool_alone,
+    pool_behind,
+    within_bounds,
+)
 from modelbuild.kpu.lowering.residual import holds, total
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
-from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.windows import explicit_pads
@@ -52,7 +59,7 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
-    _continue(lowering, node, chain, pool)
+    begin(lowering, node, chain, pool)
     if odd is not None:
         _picked(lowering, x, codes, chain, odd)
         return lowering.step.nodes
@@ -140,11 +147,6 @@ def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, 
         lowering.fail("its weights and biases must be constants")
     made = row_codes(lowering.assembly, found, x)
     return node, chain, found, x, Codes(made.integers, made.scales, made.bias)
-
-
-def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
-    nodes = (node, *chain.nodes, *([pool.node] if pool else []))
-    lowering.begin(Step(nodes))
 
 
 def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
@@ -235,7 +237,7 @@ def _finish(
         lowering.begun[chain.end] = lowering.between(form, lowering.graph.shapes[chain.end], "begun")
         emit_layer(lowering, layer._replace(pool=GROW), lowering.begun[chain.end])
         return
-    y = lowering.new_bytes(name, form)
+    y = bounded_bytes(lowering, form, lowering.graph.shapes[name])
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
     text = pool.name if pool else "left_top_2_s2" if axes[0].stride == 2 else "bypass"
@@ -247,6 +249,7 @@ def _finish(
         emit_layer(lowering, layer, kept, trim)
         layer, trim = unit(kept, text, lowering.step), None
     emit_layer(lowering, layer._replace(pool=text), y, trim)
+    within_bounds(lowering, y)
 
 
 def _last(lowering: Lowering, chain: Chain) -> str:
@@ -256,7 +259,7 @@ def _last(lowering: Lowering, chain: Chain) -> str:
 def gemm(lowering: Lowering) -> tuple[Node, ...]:
     """A constant matrix on rows [.., K] as a 1x1 convolution: rows become cells of a map of K channels."""
     node, chain, _, x, codes = _start(lowering)
-    _continue(lowering, node, chain, None)
+    begin(lowering, node, chain, None)
     outputs, depth = codes.weight.shape
     rows = math.prod(x.shape) // depth
     height, width = rows_as_map(rows)

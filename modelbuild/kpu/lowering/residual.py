@@ -13,8 +13,7 @@ from modelbuild.graph.model import Node
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, emit_layer, ram_bytes
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.pools import pool_behind
-from modelbuild.quantize.plan import Step
+from modelbuild.kpu.lowering.pools import begin, bounded_bytes, pool_behind, within_bounds
 
 MOST = 255  # of a weight where none is below zero; of others 127
 
@@ -30,19 +29,19 @@ def total(lowering: Lowering) -> tuple[Node, ...]:
     node = lowering.node
     chain = lowering.chains.behind(node.outputs[0])
     pool = pool_behind(lowering, chain.end)
-    nodes = (node, *chain.nodes, *([pool.node] if pool else []))
-    lowering.begin(Step(nodes))
+    begin(lowering, node, chain, pool)
     maps = [lowering.bytes(name) for name in node.inputs]
     signs = [-1 if place and node.op == "Sub" else 1 for place in range(len(maps))]
     x, codes = _beside(lowering, maps, signs)
     last = chain.nodes[-1].op if chain.nodes else node.op
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = lowering.new_bytes(name, lowering.left(chain.end, last))
+    y = bounded_bytes(lowering, lowering.left(chain.end, last), lowering.graph.shapes[name])
     made = (*y.shape[:2], *(size // (1 if pool is None else pool.stride) for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
     text = "bypass" if pool is None else pool.name
     emit_layer(lowering, Layer(x, codes, of_chain(chain), text, False, lowering.step), y, trim)
-    return nodes
+    within_bounds(lowering, y)
+    return lowering.step.nodes
 
 
 def _beside(

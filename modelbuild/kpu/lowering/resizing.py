@@ -26,8 +26,8 @@ def bilinear(lowering: Lowering) -> None:
     if len(x.shape) != 4 or x.shape[:2] != y.shape[:2]:
         lowering.fail("linear resizing works on the last two of four axes")
     mode = str(lowering.node.attributes.get("coordinate_transformation_mode", "half_pixel"))
-    corners, half = _FLAGS[mode]
-    if all(_agrees(moves, axis, corners, half) for axis in (2, 3)):
+    corners, half = _FLAGS.get(mode, (0, 0))
+    if mode in _FLAGS and all(_agrees(moves, axis, corners, half) for axis in (2, 3)):
         lowering.emit("resize_bilinear", (x,), y, {"align_corners": corners, "half_pixel": half})
         return
     rows, columns = (_matrix(moves, axis, x.shape[axis]) for axis in (2, 3))

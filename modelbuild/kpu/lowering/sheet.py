@@ -26,7 +26,7 @@ class Sheet:
 
     def binary(self, op: str, a: Tensor | float, b: Tensor | float, y: Tensor | None = None) -> Tensor:
         """One operation of two tensors, or of a tensor and a number."""
-        left, right = (self._tensor(each) for each in (a, b))
+        left, right = self._tensor(a, b), self._tensor(b, a)
         shape = np.broadcast_shapes(*(each.shape for each in (left, right)))
         out = y or self.lowering.float_between(shape, op)
         ends = limits() if y is None else self.lowering.bounds()
@@ -42,8 +42,10 @@ class Sheet:
             self.lowering.emit("unary", (x,), out, {"op": op})
         return out
 
-    def _tensor(self, value: Tensor | float) -> Tensor:
-        return value if isinstance(value, QuantizedTensor) else self.lowering.scalar(value)
+    def _tensor(self, value: Tensor | float, other: Tensor | float) -> Tensor:
+        if isinstance(value, QuantizedTensor):
+            return value
+        return self.lowering.scalar(value, other if isinstance(other, QuantizedTensor) else None)
 
 
 Formula = Callable[[Sheet, Tensor, Tensor], object]  # (sheet, x, y)

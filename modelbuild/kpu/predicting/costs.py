@@ -90,9 +90,11 @@ def _copies(found: Prediction) -> Iterator[tuple[float, Sequence[str]]]:
     layers = {operator.name: operator for operator in found.model.operators}
     started: set[int] = set()
     for row in found.rows:
-        maker = makers.get(found.compiled.functions[row.function].source)
-        if maker is not None and row.function not in started:
-            yield found.ms(row.busy.read), _nodes(maker, makers, found.units)
+        sources = found.compiled.functions[row.function].sources
+        made = [makers[name] for name in sources if name in makers]
+        if made and row.function not in started:
+            nodes = [node for maker in made for node in _nodes(maker, makers, found.units)]
+            yield found.ms(row.busy.read), nodes
         started.add(row.function)
         if row.write_bytes:
             nodes = [node for name in layers[row.name].outputs for node in readers.get(name, ())]

@@ -183,21 +183,61 @@ def test_a_number_of_more_axes_than_a_picture_stays() -> None:
 
 def head(**more: Any) -> Any:
     steps = [("GlobalAveragePool", "x", "m"), ("Reshape", "m s", "f"), ("Gemm", "f w b", "y", {"transB": 1})]
-    constants = {"s": [2, 3], "w": numbers(5, 3), "b": numbers(5), **more}
+    constants = {"s": [2, 3], "w": numbers(3, 3), "b": numbers(3), **more}
     return graph(steps, constants, x=(2, 3, 4, 6))
 
 
 def test_a_mean_moves_behind_the_product() -> None:
     result = after("mean_behind_gemm", head())
     assert ops(result) == ["Conv", "GlobalAveragePool", "Reshape"]
-    assert result.shapes[only(result, "Conv").outputs[0]] == (2, 5, 4, 6)
+    assert result.shapes[only(result, "Conv").outputs[0]] == (2, 3, 4, 6)
 
 
-def test_a_mean_stays_before_a_product_of_a_large_map_or_of_other_rows() -> None:
+def test_a_mean_stays_before_a_product_of_a_large_map_of_other_rows_or_of_more_outputs() -> None:
     steps = [("GlobalAveragePool", "x", "m"), ("Reshape", "m s", "f"), ("Gemm", "f w", "y", {"transB": 1})]
-    large = graph(steps, {"s": [2, 3], "w": numbers(5, 3)}, x=(2, 3, 8, 9))
-    turned = graph(steps, {"s": [3, 2], "w": numbers(5, 2)}, x=(2, 3, 4, 4))
-    for each in (large, turned):
+    large = graph(steps, {"s": [2, 3], "w": numbers(3, 3)}, x=(2, 3, 8, 9))
+    turned = graph(steps, {"s": [3, 2], "w": numbers(2, 2)}, x=(2, 3, 4, 4))
+    for each in (large, turned, head(w=numbers(4, 3), b=numbers(4))):
         untouched("mean_behind_gemm", each)
     untouched("mean_behind_gemm", head(), 2)
     assert ops(after("mean_behind_gemm", head(), 3))[0] == "Conv"
+
+
+def pooled(*functions: Step, group: int = 1) -> Any:
+    """A Conv `c`, a MaxPool `p` of it, and functions."""
+    pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 1, 0]}
+    steps = [("Conv", "x w", "c", {"group": group}), ("MaxPool", "c", "p", pool), *functions]
+    constants = {"low": np.float32(-0.5), "high": np.float32(2.0), "n": np.float32(-3.0)}
+    return graph(steps, {"w": numbers(2, 2 // group, 1, 1), **constants}, x=(1, 2, 9, 8))
+
+
+def test_rising_functions_come_before_a_max_pool() -> None:
+    lines = [("Clip", "p low high", "a"), ("LeakyRelu", "a", "b"), ("Add", "n b", "d"), ("Sub", "d n", "e")]
+    source = pooled(*lines, ("Sigmoid", "e", "y"))
+    result = after("function_before_max_pool", source)
+    assert ops(result) == ["Conv", "Clip", "LeakyRelu", "Add", "Sub", "Sigmoid", "MaxPool"]
+    assert only(result, "MaxPool").name == only(source, "MaxPool").name
+    assert ops(after("function_before_max_pool", pooled(("Relu", "p", "y"), group=2)))[1] == "Relu"
+
+
+@pytest.mark.parametrize(
+    "functions",
+    [
+        [("LeakyRelu", "p", "y", {"alpha": -0.5})],
+        [("Mul", "p n", "y")],
+        [("Sub", "n p", "y")],
+        [("HardSwish", "p", "y")],
+        [("Abs", "p", "y")],
+        [("Add", "p p", "y")],
+        [("Relu", "p", "a"), ("Add", "a p", "y")],
+        [("Relu", "p", "a"), ("GlobalMaxPool", "c", "m"), ("Add", "a m", "y")],
+    ],
+)
+def test_functions_that_may_fall_or_have_other_readers_stay_behind_a_max_pool(functions: list[Step]) -> None:
+    untouched("function_before_max_pool", pooled(*functions))
+
+
+def test_a_function_stays_behind_a_pool_of_what_no_layer_makes() -> None:
+    pool = ("MaxPool", "x", "p", {"kernel_shape": [2, 2], "strides": [2, 2]})
+    untouched("function_before_max_pool", graph([pool, ("Relu", "p", "y")], {}, x=(1, 2, 4, 4)))
+    untouched("function_before_max_pool", pooled(("Sigmoid", "p", "y"), group=2))

@@ -14,6 +14,7 @@ from modelbuild.graph.check import place
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
+from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
 from modelbuild.graph.whole_numbers import floats_of
 from modelbuild.kpu.lower import lower
@@ -26,8 +27,9 @@ from tests.quantize.cases import F, Sample, graph_of, normal, samples_of
 
 @dataclass(frozen=True)
 class Lowered:
-    """A lowered graph, where `check` puts its nodes, and the fixed model."""
+    """A graph as it was given and lowered, where `check` puts its nodes, and the fixed model."""
 
+    source: Graph
     graph: Graph
     units: dict[str, str]
     fixed: FixedModel
@@ -45,7 +47,7 @@ class Lowered:
 
     def snr(self) -> float:
         """Of all outputs of all samples, in dB."""
-        floats, ours = FloatSession(self.graph), session(self.fixed)
+        floats, ours = FloatSession(self.source), session(self.fixed)
         signal = noise = 0.0
         for sample in self.samples:
             expected, found = floats.run(sample), ours.run(sample)
@@ -65,15 +67,16 @@ def lowered(
 ) -> Lowered:
     """As a build does it, all but corrections by samples."""
     recipe = load_recipe(chip).with_sram(sram_bytes)
+    source = copied(graph)
     graph, _ = normalise(graph)
     graph, _ = run_passes(graph, list(recipe.passes))
     units = place(graph, recipe).units
     given = samples or samples_of(graph)
     if recipe.number_format.arithmetic == "float32":
-        return Lowered(graph, units, lower(graph, units, None, recipe), given)
+        return Lowered(source, graph, units, lower(graph, units, None, recipe), given)
     floats = floats_of(graph)
     record = quantize(floats, observe(floats, given), Settings.read(settings or {}), recipe.number_format)
-    return Lowered(graph, units, lower(graph, units, record, recipe, asked=ports), given)
+    return Lowered(source, graph, units, lower(graph, units, record, recipe, asked=ports), given)
 
 
 def conv(

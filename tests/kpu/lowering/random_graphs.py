@@ -389,8 +389,11 @@ def _resize(maker: Maker, x: str) -> str:
     if attributes["mode"] == "nearest":
         attributes["nearest_mode"] = maker.pick(("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"))
     if maker.whole(0, 1):
-        scales = maker.constant(np.array([1, 1, maker.whole(1, 2), maker.whole(1, 3)], F))
-        return maker.one("Resize", x, "", scales, **attributes)
+        scales = [maker.pick((1, 1.5, 2, 2, 0.7, 2.3)), maker.pick((1, 1.5, 2, 3, 0.3, 2.7))]
+        kept = [
+            scale if size * scale >= 1 else 1 for size, scale in zip((height, width), scales, strict=True)
+        ]
+        return maker.one("Resize", x, "", maker.constant(np.array([1, 1, *kept], F)), **attributes)
     sizes = maker.longs(batch, channels, maker.whole(1, 2 * height), maker.whole(1, width + 3))
     return maker.one("Resize", x, "", "", sizes, **attributes)
 

@@ -15,12 +15,26 @@ from modelbuild.graph.session import FloatSession
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.kpu.lowering.random_graphs import large_graph, random_graph, samples
-from tests.quantize.cases import F, longs, normal, one_node
+from tests.quantize.cases import F, graph_of, longs, normal, one_node
 
 JUDGED, ALWAYS, MANY = 10, 40, 500
 LARGE = 6  # graphs of large maps
 MAP = (2, 3, 4, 5)
+# what a little more or less decides, and what divides by it
+JUMPS = {
+    "Ceil",
+    "Floor",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "LpNormalization",
+    "Round",
+    "Sign",
+}
+JUMPS |= {"Shrink", "ThresholdedRelu"}
 ROWS = np.array([[2, 0, 1], [-1, 1, 0]], np.int64)
+LINES = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
 
 CASES: dict[str, Any] = {
     "Acosh": lambda: behind("Acosh", 1.5),
@@ -45,6 +59,13 @@ CASES: dict[str, Any] = {
     "ReverseSequence": lambda: one_node("ReverseSequence", (4, 3, 2), {}, lengths=longs(1, 4, 3)),
     "ScatterND": lambda: one_node("ScatterND", MAP, {}, i=longs(1).reshape(1, 1), u=normal(1, 3, 4, 5)),
     "ScatterElements": lambda: one_node("ScatterElements", (2, 3), {"axis": 1}, i=ROWS, u=normal(2, 3)),
+    "functions of no axes": lambda: of_no_axes("LeakyRelu", "HardSigmoid", "Softplus"),
+    "Resize by 1.5 and 0.7": lambda: one_node(
+        "Resize", (1, 2, 5, 5), LINES, roi=np.array([], F), scales=np.array([1, 1, 1.5, 0.7], F)
+    ),
+    "Resize by 2 and 3": lambda: one_node(
+        "Resize", (1, 2, 5, 5), LINES, roi=np.array([], F), scales=np.array([1, 1, 2, 3], F)
+    ),
     "MatMul of a vector": lambda: one_node("MatMul", (2, 5), {}, w=normal(5)),
     "MatMul of spread batches": lambda: one_node("MatMul", (2, 1, 4, 5), {}, w=normal(3, 5, 2)),
 }  # fmt: skip
@@ -62,12 +83,30 @@ def behind(op: str, offset: float) -> Graph:
     return graph
 
 
+def of_no_axes(*ops: str) -> Graph:
+    """Functions of the mean of all numbers."""
+    nodes = [Node("ReduceMean", "m", ["x"], ["t0"], {"keepdims": 0})]
+    nodes += [Node(op, f"f{place}", [f"t{place}"], [f"t{place + 1}"]) for place, op in enumerate(ops)]
+    return graph_of(nodes, {"x": MAP}, nodes[-1].outputs, {})
+
+
 def near(made: Lowered, sample: dict[str, Any], share: float) -> None:
-    expected, found = FloatSession(made.graph).run(sample), made.outputs(sample)
-    for name in made.graph.outputs:
+    """Of the graph as it was given, before any pass."""
+    expected, found = FloatSession(made.source).run(sample), made.outputs(sample)
+    for name in made.source.outputs:
         if np.isfinite(expected[name]).all():
             most = np.abs(expected[name]).max()
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=share * max(most, 1e-6))
+
+
+def like_floats(made: Lowered, sample: dict[str, Any]) -> None:
+    """Bytes are near what the graph as it was given computes; less so where a function jumps."""
+    least = 3.0 if JUMPS & {node.op for node in made.source.nodes} else 15.0
+    expected, found = FloatSession(made.source).run(sample), made.outputs(sample)
+    for name in made.source.outputs:
+        x = expected[name].astype(float)
+        signal, noise = np.square(x).sum(), np.square(x - found[name]).sum()
+        assert not np.isfinite(signal) or noise <= signal * 10 ** (-least / 10), name
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -78,6 +117,19 @@ def test_in_floats(name: str) -> None:
     for sample in given:
         near(made, sample, 1e-5)
     running.check_simulated(made.fixed, given[0], running.compiled(made.fixed))
+
+
+def test_the_mean_of_all_that_a_layer_makes() -> None:
+    nodes = [conv("x", "a", "w"), Node("ReduceMean", "m", ["a"], ["y"], {"keepdims": 0})]
+    made = lowered(network(nodes, (1, 3, 8, 8), weights(w=(4, 3, 3, 3))))
+    assert made.fixed.tensors["y"].shape == () and made.snr() > 40
+    running.check_simulated(made.fixed, made.samples[0], running.compiled(made.fixed))
+
+
+@pytest.mark.parametrize(("name", "runtime"), [("Resize by 1.5 and 0.7", 0), ("Resize by 2 and 3", 1)])
+def test_the_runtime_resizes_by_whole_pictures(name: str, runtime: int) -> None:
+    """It works with cells out / cells in, ONNX with the given scale."""
+    assert lowered(CASES[name](), "nncase-cpu").count("resize_bilinear") == runtime
 
 
 def test_log_softmax_of_far_values_is_finite() -> None:
@@ -124,6 +176,7 @@ def check(seed: int, graph: Graph, *, judged: bool) -> None:
         if chip == "k210":
             on_kpu = {name for each in made.kinds("kpu_conv") for name in each.origin}
             assert on_kpu == {name for name, unit in made.units.items() if unit != "cpu"}
+            like_floats(made, given[0])
         else:
             near(made, given[0], 1e-4)
         compiled = running.compiled(made.fixed)

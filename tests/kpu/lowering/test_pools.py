@@ -100,6 +100,33 @@ def test_bounds_behind_a_mean_are_a_table() -> None:
     assert made.units["p"] == "npu" and made.count("lookup") == 1 and made.snr() > 25
 
 
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (2, 1), (4, 4)])
+@pytest.mark.parametrize(
+    ("before", "after", "tables"), [("", "Relu", 1), ("Relu", "Relu", 0), ("", "Clip", 1)]
+)
+def test_bounds_behind_the_mean_of_a_layer(
+    kernel: int, stride: int, before: str, after: str, tables: int
+) -> None:
+    """A table, where the bytes of the mean hold numbers beyond them."""
+    nodes = [conv("x", "c", "u"), *([Node(before, "b", ["c"], ["b"])] if before else [])]
+    nodes.append(pool(nodes[-1].outputs[0], "p", "AveragePool", kernel, stride))
+    nodes.append(Node(after, "a", ["p", "low", "high"] if after == "Clip" else ["p"], ["a"]))
+    bounds = {"low": np.array(-0.1, np.float32), "high": np.array(0.2, np.float32)} if after == "Clip" else {}
+    graph = network(
+        [*nodes, conv("a", "y", "w")],
+        (1, 3, 16, 20),
+        {**weights(u=(8, 3, 3, 3), w=(6, 8, 3, 3)), **bounds},
+        "a",
+        "y",
+    )
+    made = lowered(graph)
+    assert made.units["p"] == "fused" and made.count("lookup") == tables and made.count("kpu_conv") == 2
+    found = made.outputs(made.samples[0])["a"]
+    assert found.min() >= (-0.11 if after == "Clip" else 0)
+    running.check_simulated(made.fixed, made.samples[0], running.compiled(made.fixed))
+    assert made.snr() > 25
+
+
 @pytest.mark.parametrize(
     ("nodes", "size", "more"),
     [
@@ -115,3 +142,10 @@ def test_bounds_behind_a_mean_are_a_table() -> None:
 def test_other_pools_stay_on_the_cpu(nodes: list[Node], size: tuple[int, int], more: dict[str, Any]) -> None:
     made = lowered(network([*nodes, pool("t", "y", **more)], (1, 8, *size), weights(d=(8, 1, 3, 3))))
     assert made.units["y"] == "cpu" and made.snr() > LEAST
+
+
+def test_a_rising_function_behind_a_max_is_in_the_layers_table() -> None:
+    nodes = [conv("x", "c", "u"), pool("c", "p"), Node("Sigmoid", "a", ["p"], ["a"]), conv("a", "y", "w")]
+    made = lowered(network(nodes, (1, 3, 16, 20), weights(u=(8, 3, 3, 3), w=(6, 8, 3, 3))))
+    assert [each.kind for each in made.fixed.operators] == ["quantize", "kpu_conv", "kpu_conv", "dequantize"]
+    assert made.snr() > LEAST
