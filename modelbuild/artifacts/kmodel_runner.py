@@ -30,7 +30,13 @@ from modelbuild.samples.preprocess import Preprocess, from_settings
 
 MOST_JSON = 16 << 20
 ALL = ("*",)  # operations whose tensors are kept
-_BITS = {"uint8": (8, False), "int8": (8, True), "int16": (16, True)}
+_BITS = {
+    "uint8": (8, False),
+    "int8": (8, True),
+    "int16": (16, True),
+    "int32": (32, True),
+    "int64": (64, True),
+}
 NOT_WRITTEN = "it reads memory that nothing wrote, which reads as zeros, as in the vendor's simulator"
 NO_NAMES = "of its layers nothing is compared: a kmodel has no names, and no .json beside it tells them"
 

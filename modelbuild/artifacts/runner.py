@@ -188,7 +188,8 @@ def _port(tensor: QuantizedTensor) -> Port:
 
 
 def run_real(runner: Runner, inputs: Mapping[str, Array], layers: bool = False) -> Arrays:
-    """Real numbers in, real numbers out, whatever the form: quantizes and dequantizes at the borders."""
+    """Real numbers in, real numbers out, whatever the form: quantizes and dequantizes at the borders. Whole
+    numbers (places, counts) stay what they are."""
     quantized = {port.name: port.quantized for port in runner.inputs}
     integers: Arrays = {}
     for name, value in inputs.items():
@@ -198,7 +199,7 @@ def run_real(runner: Runner, inputs: Mapping[str, Array], layers: bool = False) 
     tensors, factors = runner.tensors(), runner.factors()
     real = {
         name: restored(dequantize_array(value, tensors[name]).astype(np.float32), factors.get(name))
-        if name in tensors
+        if name in tensors and not tensors[name].whole
         else value
         for name, value in found.items()
     }

@@ -42,7 +42,9 @@ class WholeRunner:
     def _real(self, values: Mapping[str, Array]) -> Arrays:
         quantized = self.chip.tensors()
         return {
-            name: dequantize_array(value, quantized[name]).astype(np.float32) if name in quantized else value
+            name: dequantize_array(value, quantized[name]).astype(np.float32)
+            if name in quantized and not quantized[name].whole
+            else value
             for name, value in values.items()
         }
 

@@ -203,10 +203,9 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)
     if not found and demand is not None:
         found = _demanded(subject, demand)
-    if not found and subject.node.op not in whole_numbers.BEHIND:
-        found = [f"`{name}` was chosen by places" for name in subject.node.inputs if name in subject.chosen][
-            :1
-        ]
+    if not found and arithmetic in COMPLETE and subject.node.op not in whole_numbers.BEHIND:
+        behind = [name for name in subject.node.inputs if name in subject.chosen]
+        found = [f"`{name}` was made of whole numbers, or chosen by them" for name in behind[:1]]
     if name := not_finite(subject):
         return f"its constant `{name}` holds numbers that are not finite"
     found = found or list(_not_numbers(subject))[:1]
