@@ -13,6 +13,7 @@ from modelbuild.kpu.lowering.largest import GROW, emit_pools, pools_of
 from modelbuild.kpu.lowering.layer import Trim, emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import unit
+from modelbuild.quantize.plan import Step
 
 _OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
 _NONE, _AFTER = [0, 0, 0, 0], [0, 0, 1, 1]
@@ -73,17 +74,18 @@ def _in_steps(lowering: Lowering, steps: tuple[str, ...]) -> tuple[Node, ...]:
     x = begun or lowering.bytes(node.inputs[0])
     bounded, name = len(step.nodes) > 1, step.outputs[0]
     y = lowering.between(x, lowering.graph.shapes[name], "pooled") if bounded else lowering.new_bytes(name, x)
+    lowering.begin(Step((node,)))
     emit_pools(lowering, x, steps[1:] if begun else steps, y)
     if bounded:
-        _bounded(lowering, y)
+        _bounded(lowering, step, y)
     return step.nodes
 
 
-def _bounded(lowering: Lowering, y: QuantizedTensor) -> None:
-    """The step's output: bytes within the bounds of an activation."""
-    low, high = lowering.step.bounds
-    name = lowering.step.outputs[0]
-    lowering.lookup(y, lowering.new_bytes(name), lambda values: np.clip(values, low, high))
+def _bounded(lowering: Lowering, step: Step, y: QuantizedTensor) -> None:
+    """The step's output: bytes within the bounds of an activation, which are the CPU's."""
+    low, high = step.bounds
+    lowering.begin(Step(step.nodes[1:]))
+    lowering.lookup(y, lowering.new_bytes(step.outputs[0]), lambda values: np.clip(values, low, high))
 
 
 def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
@@ -103,7 +105,9 @@ def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     y = lowering.between(x, shape, "pooled") if bounded else lowering.new_bytes(name, x)
     made = (*y.shape[:2], *(size // pool.stride for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
-    emit_layer(lowering, unit(x, pool.name, step), y, trim)
+    own = Step((node,))
+    lowering.begin(own)
+    emit_layer(lowering, unit(x, pool.name, own), y, trim)
     if bounded:
-        _bounded(lowering, y)
+        _bounded(lowering, step, y)
     return step.nodes
