@@ -14,7 +14,7 @@ from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
 from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.kpu.lowering.lowering import ON_KPU, Lowering
-from modelbuild.kpu.lowering.strips import TALLEST, WIDEST, Part, Shapes, divided, steps
+from modelbuild.kpu.lowering.strips import LEAST, TALLEST, WIDEST, Part, Shapes, divided, steps
 from modelbuild.kpu.quantizing import layer_constants
 from modelbuild.quantize.plan import Step
 
@@ -239,6 +239,17 @@ def padded(
         "mode": "constant",
     }
     lowering.emit("pad", (x,), y, parameters, value)
+    return y
+
+
+def repeated(lowering: Lowering, x: QuantizedTensor) -> QuantizedTensor:
+    """x [N, C, H, W] with its last row and column again, until a layer takes it: a maximum is the same."""
+    after = tuple(max(0, LEAST - size) for size in x.shape[2:])
+    if not any(after):
+        return x
+    y = lowering.between(x, (*x.shape[:2], *(max(LEAST, size) for size in x.shape[2:])), "repeated")
+    sides: dict[str, Parameter] = {"before": (0, 0, 0, 0), "after": (0, 0, *after), "mode": "edge"}
+    lowering.emit("pad", (x,), y, sides, {"value": np.array(0, np.uint8)})
     return y
 
 

@@ -74,9 +74,17 @@ def _in_steps(lowering: Lowering, steps: tuple[str, ...]) -> tuple[Node, ...]:
     begun = lowering.begun.get(node.inputs[0])
     x = begun or lowering.bytes(node.inputs[0])
     y = bounded_bytes(lowering, x, lowering.graph.shapes[node.outputs[0]])
+    lowering.begin(Step((node,)))
     emit_pools(lowering, x, steps[1:] if begun else steps, y)
-    within_bounds(lowering, y)
+    _bounded(lowering, step, y)
     return step.nodes
+
+
+def _bounded(lowering: Lowering, step: Step, y: QuantizedTensor) -> None:
+    """The step's output: bytes within the bounds of an activation, which are the CPU's."""
+    if len(step.nodes) > 1:
+        lowering.begin(Step(step.nodes[1:], step.bounds))
+        within_bounds(lowering, y)
 
 
 def begin(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
@@ -99,8 +107,10 @@ def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     y = bounded_bytes(lowering, x, lowering.graph.shapes[node.outputs[0]])
     made = (*y.shape[:2], *(size // pool.stride for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
-    emit_layer(lowering, unit(x, pool.name, step), y, trim)
-    within_bounds(lowering, y)
+    own = Step((node,))
+    lowering.begin(own)
+    emit_layer(lowering, unit(x, pool.name, own), y, trim)
+    _bounded(lowering, step, y)
     return step.nodes
 
 

@@ -15,7 +15,7 @@ from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.largest import GROW
-from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, repeated, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
 from modelbuild.kpu.lowering.phases import phases
@@ -247,7 +247,9 @@ def _finish(
     if pool is not None and pool.padded and not whole:  # its windows would see cells behind the map's end
         kept = lowering.between(y, y.shape, "kept")
         emit_layer(lowering, layer, kept, trim)
-        layer, trim = unit(kept, text, lowering.step), None
+        large = repeated(lowering, kept)
+        layer = unit(large, text, lowering.step)
+        trim = None if large is kept else Trim(large.shape, (0, 0, 0, 0), (1, 1, 1, 1))
     emit_layer(lowering, layer._replace(pool=text), y, trim)
     within_bounds(lowering, y)
 

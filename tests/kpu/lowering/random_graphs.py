@@ -95,11 +95,12 @@ def random_graph(seed: int) -> Graph:
 def large_graph(seed: int) -> Graph:
     """A few convolutions, pools and functions on a map that no layer of the KPU takes, or nearly none."""
     maker = Maker(seed)
-    long, short = maker.pick((250, 257, 262, 300, 514, 530)), maker.whole(4, 9)
+    long, short = maker.pick((250, 257, 262, 300, 514, 530)), maker.whole(9, 16)
     size = (long, short) if long < 500 else (short, long)
-    last = maker.given(1, maker.whole(1, 4), *size)
-    for _ in range(maker.whole(1, 4)):
-        made = maker.pick((_wide_conv, _wide_conv, _wide_pool, _unary, _silu))(maker, last)
+    last = maker.given(1, maker.whole(2, 4), *size)
+    steps = [_wide_conv, *(maker.pick(_AFTER_A_CONV) for _ in range(maker.whole(1, 4)))]
+    for step in steps:
+        made = step(maker, last)
         if made is not None and math.prod(maker.shape(made)) > 0:
             last = made
     maker.graph.outputs = [last if maker.graph.nodes else _unary(maker, last)]
@@ -108,14 +109,18 @@ def large_graph(seed: int) -> Graph:
 
 def _wide_conv(maker: Maker, x: str) -> str | None:
     _, channels, *size = maker.shape(x)
-    kernel, outputs = maker.pick((1, 2, 3, 3, 3, 5, 6)), maker.pick((3, 8, 12, 16))
+    kernel, outputs = maker.pick((2, 3, 3, 3, 3, 5, 6, 7)), maker.pick((12, 16, 24))
     pads = maker.pick(([kernel // 2] * 4, [0] * 4, [0, 0, 1, 1], [1, 0, 0, 1]))
     if min(size) + min(pads) < kernel:
         return None
     weights = maker.floats(outputs, channels, kernel, kernel, scale=1 / math.sqrt(channels * kernel**2))
-    stride = maker.pick((1, 1, 2, 2, 3))
+    stride = maker.pick((1, 1, 1, 2, 2, 3))
     lists = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
     return maker.one("Conv", x, weights, maker.floats(outputs), **lists)
+
+
+def _simple(maker: Maker, x: str) -> str:
+    return maker.one(maker.pick(("Relu", "LeakyRelu", "HardSwish", "Sigmoid")), x)
 
 
 def _wide_pool(maker: Maker, x: str) -> str | None:
@@ -438,6 +443,7 @@ def _signal(maker: Maker, x: str) -> str | None:
     return maker.pick((_conv, _transposed, _pool))(maker, x)
 
 
+_AFTER_A_CONV: tuple[Step, ...] = (_wide_conv, _wide_pool, _wide_pool, _simple, _simple, _silu)
 FOR_ALL: tuple[Step, ...] = (
     _unary, _unary, _unary, _binary, _binary, _binary, _choice, _silu, _reduce, _along, _transpose, _reshape,
     _slice, _split, _concat, _gather, _wider, _pad, _matmul, _matmul, _normalization, _recurrent, _signal,

@@ -128,6 +128,19 @@ def test_windows_see_no_cell_that_is_cut_off(pads: Any) -> None:
     agree(made)
 
 
+def test_a_small_map_is_made_large_enough_for_a_layer() -> None:
+    """Two columns, behind a layer that leaves more cells than are kept."""
+    made = lowered(graph((20, 3), 2, 1, AFTER, True, [1, 0, 0, 1]))
+    assert made.units["y"] == "fused" and made.count("kpu_conv") == 2
+    last = made.kinds("kpu_conv")[-1]
+    kept = next(each.outputs[0] for each in made.fixed.operators if "/kept" in each.outputs[0])
+    for sample in made.samples:
+        found = run(made.fixed, sample, keep="all")
+        wanted = largest(found[kept].astype(float), 2, 1, AFTER)
+        assert np.array_equal(wanted, found[last.outputs[0]][:, :, :19, :2])
+    agree(made)
+
+
 @pytest.mark.parametrize(
     ("size", "given", "unit"),
     [

@@ -98,6 +98,7 @@ def test_bounds_behind_a_mean_are_a_table() -> None:
     nodes = [conv("x", "c", "d", group=8), pool("c", "p", "AveragePool"), Node("Relu", "y", ["p"], ["y"])]
     made = lowered(network(nodes, (1, 8, 12, 14), weights(d=(8, 1, 3, 3))))
     assert made.units["p"] == "npu" and made.count("lookup") == 1 and made.snr() > 25
+    assert [each.origin for each in made.kinds("kpu_conv")] == [("conv_c",), ("p",)]
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (2, 1), (4, 4)])
