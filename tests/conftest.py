@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from modelbuild.build import pool
+from tests import prepared
+
 # A busy machine is no failure: nothing here is judged by the clock.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("short", settings.get_profile("house"), max_examples=40)  # of 100 in the long run
@@ -47,6 +50,33 @@ def _has_room(folder: Path) -> bool:
         return False
     room = about.f_bavail * about.f_frsize
     return memory is not None and min(room, int(memory[1]) << 10) >= ROOM and not about.f_flag & os.ST_NOEXEC
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> Iterator[None]:
+    """Builds fork their workers from a process that has imported what they import."""
+    with prepared.at_work() as it, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "Guard", prepared.ForkedGuard)
+        prepared.use(it)
+        yield
+        prepared.use(None)
+
+
+@pytest.fixture
+def started_workers() -> Iterator[None]:
+    """Builds start their workers, as users' do: for tests of what such a process has, sees and leaves."""
+    before = prepared.use(None)
+    yield
+    prepared.use(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _started_workers_of_the_builder(request: pytest.FixtureRequest, forked_workers: None) -> Iterator[None]:
+    """All of the builder's own tests are such."""
+    before = prepared.use(None) if request.path.is_relative_to(REPOSITORY / "tests/build") else None
+    yield
+    if before is not None:
+        prepared.use(before)
 
 
 @pytest.fixture(scope="module")

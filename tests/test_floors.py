@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,35 +46,61 @@ SIMULATOR_MAY_IMPORT = {"modelbuild.errors", "modelbuild.npu.program", "modelbui
 STAGE_STRING = re.compile(r"^modelbuild(\.\w+)+:\w+$")
 
 
-def imported_modules(path: Path) -> list[str]:
-    """Every module of the project that the file imports, absolute."""
+@dataclass(frozen=True)
+class Facts:
+    """Of a file: the modules of the project that it imports, absolute; those named by "module:function"
+    strings; and the texts that each line decides by."""
+
+    imports: tuple[str, ...]
+    stages: tuple[str, ...]
+    decisions: tuple[tuple[int, frozenset[str]], ...]
+
+
+@cache
+def facts(path: Path) -> Facts:
+    """Parsed once for all tests; the tree, which is large, is not kept."""
     package = ("modelbuild", *path.relative_to(PACKAGE).parent.parts)
-    found: list[str] = []
+    imports, stages, decisions = list[str](), list[str](), list[tuple[int, frozenset[str]]]()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
-            found += (
+            imports += (
                 [f"{module}.{alias.name}" for alias in node.names] if module == "modelbuild" else [module]
             )
-    return [name for name in found if name.split(".")[0] == "modelbuild"]
+        elif (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and STAGE_STRING.match(node.value)
+        ):
+            stages.append(node.value.split(":")[0])
+        elif isinstance(node, ast.If | ast.IfExp | ast.Compare | ast.Match):
+            decides = node.test if isinstance(node, ast.If) else node
+            decisions.append((node.lineno, frozenset(_texts(decides))))
+    own = tuple(name for name in imports if name.split(".")[0] == "modelbuild")
+    return Facts(own, tuple(stages), tuple(each for each in decisions if each[1]))
 
 
-def stage_strings(path: Path) -> list[str]:
-    """The modules named by "module:function" strings in the file."""
-    return [
-        node.value.split(":")[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and STAGE_STRING.match(node.value)
-    ]
+def _texts(node: ast.AST) -> Iterator[str]:
+    for item in ast.walk(node):
+        if isinstance(item, ast.Constant) and isinstance(item.value, str):
+            yield item.value
 
 
 def room(module: str) -> str:
     """The room of a dotted module name."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
+
+
+def own_room(path: Path) -> str:
+    """The room that a file of the package is in."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def sources(own: str) -> list[Path]:
+    """The files of a room."""
+    return [path for path in SOURCES if own_room(path) == own]
 
 
 SOURCES = sorted(
@@ -81,37 +110,45 @@ SOURCES = sorted(
 )
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_only(path: Path) -> None:
-    relative = path.relative_to(PACKAGE)
-    own = relative.parts[0].removesuffix(".py")
-    assert own in FLOORS, f"{own} is not in the plan of docs/design.md"
-    for module in imported_modules(path):
-        target = room(module)
-        if target in {"", "__version__"}:  # `from modelbuild import __version__`
-            continue
-        assert target in FLOORS, f"{relative} imports {module}, which the plan does not name"
-        assert FLOORS.index(target) <= FLOORS.index(own), f"{relative} imports {module} from a room below it"
-        if own in CLOSED:
-            assert target == own or target in CLOSED[own], f"{relative} imports {module}"
+ROOMS = sorted({own_room(path) for path in SOURCES})
+EVERY_ROOM = pytest.mark.parametrize("own", ROOMS)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_stage_strings_name_stages(path: Path) -> None:
+def test_every_room_is_in_the_plan() -> None:
+    assert set(ROOMS) == set(FLOORS), "the rooms and the plan of docs/design.md are not the same"
+
+
+@EVERY_ROOM
+def test_imports_go_down_only(own: str) -> None:
+    for path in sources(own):
+        relative = path.relative_to(PACKAGE)
+        for module in facts(path).imports:
+            target = room(module)
+            if target in {"", "__version__"}:  # `from modelbuild import __version__`
+                continue
+            assert target in FLOORS, f"{relative} imports {module}, which the plan does not name"
+            below = FLOORS.index(target) <= FLOORS.index(own)
+            assert below, f"{relative} imports {module} from a room above it"
+            if own in CLOSED:
+                assert target == own or target in CLOSED[own], f"{relative} imports {module}"
+
+
+@EVERY_ROOM
+def test_stage_strings_name_stages(own: str) -> None:
     """Only planning, toolchains and the builder's own test rooms may name a stage, and only a stage."""
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    for module in stage_strings(path):
-        assert room(module) == "stages", f"{path} names {module}, which is no stage"
-        assert own in {"toolchains", "stages", "manifest"}, f"{path} names a stage"
+    for path in sources(own):
+        for module in facts(path).stages:
+            assert room(module) == "stages", f"{path} names {module}, which is no stage"
+            assert own in {"toolchains", "stages", "manifest"}, f"{path} names a stage"
 
 
 def test_the_simulator_is_walled_off() -> None:
     for path in (PACKAGE / "npu" / "simulator").rglob("*.py"):
-        for module in imported_modules(path):
+        for module in facts(path).imports:
             allowed = any(module == name or module.startswith(name + ".") for name in SIMULATOR_MAY_IMPORT)
             assert allowed, f"{path} imports {module}"
     for path in [PACKAGE / "npu" / "program.py", *(PACKAGE / "npu" / "program").rglob("*.py")]:
-        for module in imported_modules(path) if path.exists() else []:
+        for module in facts(path).imports if path.exists() else []:
             allowed = module == "modelbuild.errors" or module.startswith("modelbuild.npu.program")
             assert allowed, f"{path} imports {module}"
 
@@ -119,11 +156,5 @@ def test_the_simulator_is_walled_off() -> None:
 def test_no_chip_stands_in_an_if() -> None:
     chips = {path.stem for path in (PACKAGE.parent / "recipes").glob("*.yaml")}
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.If | ast.IfExp | ast.Compare | ast.Match):
-                names = {item.value for item in ast.walk(node) if isinstance(item, ast.Constant)}
-                hits = {name for name in names if isinstance(name, str) and name in chips}
-                if isinstance(node, ast.If):
-                    tests = {item.value for item in ast.walk(node.test) if isinstance(item, ast.Constant)}
-                    hits &= {name for name in tests if isinstance(name, str)}
-                assert not hits, f"{path}:{node.lineno} decides by the chip's name {hits}"
+        for line, texts in facts(path).decisions:
+            assert not texts & chips, f"{path}:{line} decides by the chip's name {texts & chips}"

@@ -8,10 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild import globs
+from tests.hypotheses import examples
 
 NAMES = st.sampled_from(["a", "b", "ab", ".h", "x.png", "y.png", ".z.png", "[x]", "ä.png", "a\u0308.png"])
 FILES = st.lists(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=12)
@@ -25,7 +26,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tree") / "above/above/above/above/root"
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(files=FILES, pattern=PATTERNS)
 def test_the_same_as_pythons_where_no_link_is(root: Path, files: list[str], pattern: str) -> None:
     shutil.rmtree(root, ignore_errors=True)
@@ -77,7 +78,7 @@ def test_what_is_not_there_matches_nothing(tmp_path: Path, pattern: str) -> None
     assert [name for name in globs.matches(pattern, str(tmp_path)) if name] == []
 
 
-@settings(deadline=None, max_examples=100)
+@examples(100)
 @given(files=FILES, pattern=PATTERNS, more=st.lists(NAMES, min_size=1, max_size=4).map("/".join))
 def test_the_folders_are_all_that_decides(root: Path, files: list[str], pattern: str, more: str) -> None:
     shutil.rmtree(root, ignore_errors=True)

@@ -100,19 +100,22 @@ def _check_operator(model: FixedModel, operator: FixedOperator, known: set[str],
         raise Misfit("there is no such kind of operator")
     need(operator.unit in ("npu", "cpu"), f"the unit {operator.unit!r} is neither npu nor cpu")
     need(kind.inputs[0] <= len(operator.inputs) <= kind.inputs[1], "wrong number of inputs")
-    need(len(operator.outputs) == 1, "it must have one output")
+    count = getattr(kind, "outputs", 1)
+    listed = "one output" if count == 1 else f"{count} outputs"
+    need(len(operator.outputs) == count, f"it must have {listed}")
     for name in operator.inputs:
         need(name in known, f"the input {name!r} is not made before")
-    output = operator.outputs[0]
-    need(output in model.tensors, f"the output {output!r} is not among the tensors")
-    need(output not in known, f"the output {output!r} is made twice")
-    known.add(output)
+    for output in operator.outputs:
+        need(output in model.tensors, f"the output {output!r} is not among the tensors")
+        need(output not in known, f"the output {output!r} is made twice")
+        known.add(output)
     _check_parameters(operator.parameters, kind)
     _check_constants(model, operator, kind, rules)
     bound = bind(model, operator)
     rules.before(bound, kind)
     shape = kind.shape(bound)
-    need(shape == bound.output.shape, f"it makes {list(shape)}, the tensor is {list(bound.output.shape)}")
+    for made in (model.tensors[name] for name in operator.outputs):
+        need(shape == made.shape, f"it makes {list(shape)}, the tensor is {list(made.shape)}")
     rules.after(bound, kind)
 
 

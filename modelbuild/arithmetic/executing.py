@@ -49,7 +49,9 @@ class Session:
     def _execute(self, live: dict[str, Values], keep: str) -> None:
         wanted = set(self.model.outputs)
         for index, (operator, kernel) in enumerate(self._steps):
-            live[operator.outputs[0]] = kernel(*(live[name] for name in operator.inputs))
+            made = kernel(*(live[name] for name in operator.inputs))
+            several = isinstance(made, tuple)  # of an operator with more than one output
+            live.update(zip(operator.outputs, made if several else (made,), strict=True))
             if keep == "outputs":
                 for name in operator.inputs:
                     if self._last_use[name] == index and name not in wanted:

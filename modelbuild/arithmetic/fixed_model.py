@@ -43,12 +43,23 @@ class QuantizedTensor:
         """The smallest numpy integer type that holds the tensor; float32 of a floating one."""
         if self.floating:
             return np.dtype(np.float32)
-        return np.dtype(f"{'int' if self.signed else 'uint'}{8 if self.bits <= 8 else 16}")
+        bits = 8 if self.bits <= 8 else 16 if self.bits <= 16 else self.bits
+        return np.dtype(f"{'int' if self.signed else 'uint'}{bits}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers that mean themselves: places, counts (`whole_tensor`)."""
+        return not self.floating and self.bits > 16
 
 
 def float_tensor(name: str, shape: tuple[int, ...]) -> QuantizedTensor:
     """A tensor of float32, whose scale is 1."""
     return QuantizedTensor(name, shape, 32, True, 1.0, 0, floating=True)
+
+
+def whole_tensor(name: str, shape: tuple[int, ...], bits: int) -> QuantizedTensor:
+    """A tensor of whole numbers of 32 or 64 bits, whose scale is 1."""
+    return QuantizedTensor(name, shape, bits, True, 1.0, 0)
 
 
 @dataclass(frozen=True)

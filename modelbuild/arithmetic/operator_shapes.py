@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from modelbuild.arithmetic.binding import Bound
+from modelbuild.arithmetic.distinct import distinct
 from modelbuild.arithmetic.pooling import window_cells, window_is_hollow
 from modelbuild.arithmetic.windows import Window, window_of
 
@@ -159,7 +160,7 @@ def average_pool(bound: Bound) -> Shape:
     need(bool((np.diff(counts.astype(np.int64)) > 0).all()), "the counts must ascend")
     include = bound.number("count_include_pad")
     cells = window_cells(window_of(bound, bound.numbers("kernel")), bound.inputs[0].shape[-2:], bool(include))
-    missing = sorted({int(cell) for cell in np.unique(cells)} - {int(count) for count in counts})
+    missing = sorted({int(cell) for cell in distinct(cells)} - {int(count) for count in counts})
     need(not missing, f"no row of constants for windows of {missing} cells")
     return shape
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from modelbuild import api
 from modelbuild.chips.recipe import Container
 from modelbuild.cli import console
+from modelbuild.stages.backends import of_arithmetic
 
 _LARGE = 100_000
 
@@ -23,16 +24,22 @@ def run(options: argparse.Namespace) -> int:
     if options.chip is not None:
         recipe = api.recipe(options.chip)
         data = json.loads(recipe.model_dump_json())
+        known = {name: fact for name, fact in data["hardware"].items() if fact is not None}
+        meant = of_arithmetic(recipe.number_format.arithmetic).facts
         facts = [
             (name, _number(fact["value"]), fact["sure"], fact["source"])
-            for name, fact in data["hardware"].items()
-            if fact is not None  # what nothing is published of
-        ] + list(_of_container(recipe.container))
-        console.result(
-            f"{recipe.chip}: {recipe.description}\n"
-            + console.table(("fact", "value", "sure", "source"), facts, right=(1,)),
-            data,
-        )
+            for name, fact in known.items()
+            if meant is None or name in meant
+        ]
+        left = len(known) - len(facts)
+        lines = [
+            f"{recipe.chip}: {recipe.description}",
+            console.table(
+                ("fact", "value", "sure", "source"), [*facts, *_of_container(recipe.container)], right=(1,)
+            ),
+            *([f"{left} facts more, which say nothing of this chip, are in --json"] if left else []),
+        ]
+        console.result("\n".join(lines), data)
         return 0
     recipes = [api.recipe(name) for name in api.chips()]
     rows = [

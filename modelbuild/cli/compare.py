@@ -134,7 +134,7 @@ def _text(found: Comparison, advice: Sequence[str] = ()) -> str:
     header = ("output", "SNR dB", "mean SNR dB", "cosine", "max abs")
     rows = [
         (
-            item["name"],
+            console.short(item["name"]),
             _db(item["snr_db"]),
             _db(item["snr_db_mean"]),
             "n/a" if item["cosine"] is None else f"{item['cosine']:.6f}",

@@ -22,7 +22,10 @@ def text(said: Said, layers: bool) -> str:
         + ("" if said["fits"] else ", DOES NOT FIT the memory of the chip")
         + because(said),
         f"  {number(said['total_ms'])} ms: NPU {number(said['time_ms'])} ms, CPU "
-        f"{number(said['cpu_time_ms'])} ms" + _share(said),
+        f"{number(said['cpu_time_ms'])} ms"
+        + _share(said)
+        + ("; of the file as built" if said["built"] else ""),
+        *_before(said),
         *_pictures(said),
         *_sources(said),
         *_replaced(said),
@@ -33,6 +36,14 @@ def text(said: Said, layers: bool) -> str:
         *_measured(said),
     ]
     return "\n".join([*lines, table(said["layers"])] if layers else lines)
+
+
+def _before(said: Said) -> Iterator[str]:
+    """What calibration may add, where that is much: uploads and downloads between layers of a KPU."""
+    runs = said["may_divide"]
+    if runs:
+        places = "1 place" if runs == 1 else f"{runs} places"
+        yield f"  not in it: calibration may divide channels (`split`, at {places} or fewer): more time"
 
 
 def _name(said: Said) -> str:
@@ -223,8 +234,8 @@ def _measured(said: Said) -> Iterator[str]:
     )
     rows = [
         (
-            ", ".join(pair["layers"]),
-            ", ".join(pair["measured"]),
+            ", ".join(map(console.short, pair["layers"])),
+            ", ".join(map(console.short, pair["measured"])),
             number(pair["predicted_ms"]),
             number(pair["measured_ms"]),
             _ratio(pair["ratio"]),
@@ -235,7 +246,7 @@ def _measured(said: Said) -> Iterator[str]:
         yield console.table(("layer", "measured as", "ms", "measured", "ratio"), rows, right=(2, 3, 4))
     for side, words in (("measured", "no layer is called"), ("layers", "not measured:")):
         if found["unmatched"][side]:
-            yield f"  {words} {', '.join(found['unmatched'][side])}"
+            yield f"  {words} {', '.join(map(console.short, found['unmatched'][side]))}"
 
 
 # What is summed up -> how the text says it.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from modelbuild import api
@@ -14,7 +14,7 @@ from modelbuild.artifacts.packing import FORMATS
 from modelbuild.artifacts.postprocess import Postprocess
 from modelbuild.artifacts.runner import Runner
 from modelbuild.artifacts.shipped import WITH_PARTS
-from modelbuild.cli import flags, keys, progress
+from modelbuild.cli import flags, keys, not_built, progress
 from modelbuild.cli.options import preprocessing
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.formats.sealed_keys import named
@@ -140,6 +140,7 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
         )
     chosen = options.model if not pick or is_package(options, word) else None
     _refuse_name(options, word)
+    not_built.check(options, word)
     with spoken(options, word):
         return api.open_file(
             path,
@@ -151,10 +152,33 @@ def opened(options: argparse.Namespace, word: str, level: str | None = None, *, 
         )
 
 
-def spoken(options: argparse.Namespace, word: str) -> AbstractContextManager[None]:
-    """Errors about a file's sizes say what fixes them, for these verbs have no option that does."""
+@contextmanager
+def spoken(options: argparse.Namespace, word: str) -> Iterator[None]:
+    """Errors about a file's sizes say what fixes them, for these verbs have no option that does; those about
+    the names of inputs which file is missing that has them."""
     weights = f" --weights {options.weights}" if options.weights is not None else ""
-    return flags.spoken(sized_by=f"modelbuild convert {word}{weights} -o OUT.onnx")
+    with flags.spoken(sized_by=f"modelbuild convert {word}{weights} -o OUT.onnx"):
+        try:
+            yield
+        except ModelbuildError as error:
+            raise _named(error, Path(options.directory) / word) from error
+
+
+_UNNAMED = ("no array called input", "the model has no input")
+
+
+def _named(error: ModelbuildError, path: Path) -> ModelbuildError:
+    if not any(problem.what.startswith(_UNNAMED) for problem in error.problems):
+        return error
+    if not path.is_file() or identify(path) is not Kind.KMODEL or description(beside(path)) is not None:
+        return error
+    advice = (
+        f"put {beside(path).name} beside {path.name}, which a build and a pack leave there: a kmodel has no "
+        "names, and its inputs are called input0, input1 ... without it"
+    )
+    return ModelbuildError.of(
+        [problem._replace(advice=advice) for problem in error.problems], error.exit_code
+    )
 
 
 def _refuse_name(options: argparse.Namespace, word: str) -> None:

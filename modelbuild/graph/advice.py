@@ -130,6 +130,8 @@ _BEFORE = (
     "chained",
     "behind_npu",
     "reads_npu_maps",
+    "same_shapes",
+    "whole_rows",
 )  # conditions on the node before
 # conditions whose argument is no value that a node could have
 _NOT_TOLD = ("constant_input", "computed_input", "before", *_BEFORE)
@@ -211,10 +213,18 @@ class Advisor:
                 yield self._pass(rewriting)
 
     def _pass(self, name: str) -> str:
-        if name in map(pass_names.base, self._recipe.passes):
+        own = name in map(pass_names.base, self._recipe.passes)
+        if self._has_cpu and not own:
+            return ""  # its lowering does as much, or better
+        if own:
             return f"see that `optimize:` does not leave out the pass `{name}`, which rewrites such nodes"
         keys = f"`extends: {self._recipe.chip}`, `own_passes: [{name}]`"
         return f"let the pass `{name}` rewrite it, in a recipe of your own ({keys})"
+
+    def elsewhere(self, takes: Callable[[Recipe], bool]) -> str:
+        """Which of the other chips can; nothing where none can."""
+        able = [recipe.chip for recipe in self._chips if takes(recipe)]
+        return f"take another chip: {_listed(able, 'and')} can" if able else ""
 
     def _elsewhere(self, one: Placed) -> str:
         if not self._tables:
@@ -228,8 +238,11 @@ class Advisor:
 
     @cached_property
     def _tables(self) -> dict[str, Table]:
-        others = {recipe.chip: table(recipe.operators) for recipe in self._others()}
-        return {chip: rules for chip, rules in others.items() if chip != self._recipe.chip}
+        return {recipe.chip: table(recipe.operators) for recipe in self._chips}
+
+    @cached_property
+    def _chips(self) -> Sequence[Recipe]:
+        return [recipe for recipe in self._others() if recipe.chip != self._recipe.chip]
 
 
 def _cut(subject: Subject) -> str:

@@ -40,7 +40,8 @@ class Chains:
         self._places = {node.name: place for place, node in enumerate(graph.nodes)}
 
     def layers_before(self, node: Node, layers: Sequence[str]) -> list[Node]:
-        """The nodes with an operator of `layers` that a node is a function of, the nearest first."""
+        """The nodes with an operator of `layers` that a node is a function of, the nearest first; of those
+        that may be functions, such as Add, the ones that join tensors."""
         found, waiting, seen = list[Node](), [node], {node.name}
         while waiting and len(seen) <= _LARGEST:
             producers = [self._producers.get(name) for name in waiting.pop(0).inputs]
@@ -48,7 +49,8 @@ class Chains:
                 if producer is None or producer.name in seen:
                     continue
                 seen.add(producer.name)
-                if producer.op in layers and not producer.domain:
+                is_layer = producer.op in layers and not producer.domain
+                if is_layer and (producer.op not in FUNCTIONS or self.joins(producer)):
                     found.append(producer)
                 elif producer.op in FUNCTIONS:
                     waiting.append(producer)

@@ -70,7 +70,7 @@ def place(graph: Graph, recipe: Recipe, others: Callable[[], Sequence[Recipe]] =
     units = {one.subject.node.name: _unit(one, missing, recipe) for one in placed}
     advisor = Advisor(recipe, others)
     has_npu = any(rule.unit == "npu" for rule in recipe.operators)
-    findings: list[Finding] = list(_model_findings(graph, recipe))
+    findings: list[Finding] = list(_model_findings(graph, recipe, advisor))
     feeds_npu = _nodes_before_npu(graph, units)
     editions = _by_edition(graph, recipe, units)
     for one in placed:
@@ -202,7 +202,7 @@ def _edition_findings(
         yield Finding("MB109", "warning", message, advice, node.name)
 
 
-def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
+def _model_findings(graph: Graph, recipe: Recipe, advisor: Advisor) -> Iterator[Finding]:
     inputs, allowed = len(graph.inputs), recipe.container.max_inputs
     if recipe.number_format.arithmetic not in DEFINED:
         message = f"nothing compiles for {recipe.chip} yet: its nodes are placed and timed, and a build stops"
@@ -219,16 +219,28 @@ def _model_findings(graph: Graph, recipe: Recipe) -> Iterator[Finding]:
         yield Finding("MB113", "warning", message, "give the model with its own weights to build from it")
     if allowed is not None and inputs > allowed:
         message = f"the model has {inputs} inputs; a model for {recipe.chip} has at most {allowed}"
-        yield Finding("MB106", "error", message, "join the inputs to one tensor, or take another chip")
+        elsewhere = advisor.elsewhere(lambda chip: inputs <= (chip.container.max_inputs or inputs))
+        yield Finding("MB106", "error", message, _either("join the inputs to one tensor", elsewhere))
     size = sum(graph.constants[name].size for name in _parameters(graph))
     most = recipe.container.max_model_bytes
     if most is not None and size > most:
         message = f"the parameters alone are {size:,} bytes at 8 bits; {recipe.chip} holds {most:,} a model"
-        yield Finding("MB107", "error", message, "take a smaller model or another chip")
+        elsewhere = advisor.elsewhere(lambda chip: size <= _held(chip))
+        yield Finding("MB107", "error", message, _either("take a smaller model", elsewhere))
     for name in graph.outputs:
         if name in graph.constants:
             message = f"the output `{name}` is a constant: no input of the model reaches it"
             yield Finding("MB108", "error", message, "cut it off (edit: cut: outputs names those to keep)")
+
+
+def _held(recipe: Recipe) -> float:
+    """Bytes of parameters that a model on the chip has room for."""
+    most = recipe.container.max_model_bytes
+    return recipe.hardware.dram_bytes.value if most is None else most
+
+
+def _either(*ways: str) -> str:
+    return "; or ".join(filter(None, ways))
 
 
 def _parameters(graph: Graph) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelbuild.graph import whole_numbers
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.graph.repeated import distinct
 from modelbuild.graph.rules import Check, broken
@@ -51,6 +52,7 @@ _FLOATS: Mapping[str, _Forms] = {
     ),
     **dict.fromkeys(("ScatterElements", "ScatterND"), _INDEXED),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"), ({"rank": [3, 4]},)),
+    **dict.fromkeys(("ArgMax", "ArgMin", "Cast"), _ALWAYS),
     "BatchNormalization": ({"rank": 4, "constant_input": [1, 2, 3, 4]},),
     "Clip": _ALWAYS,
     "Conv": ({"rank": [3, 4], "constant_input": [1, 2]},),
@@ -60,6 +62,7 @@ _FLOATS: Mapping[str, _Forms] = {
     "Pad": ({"mode": ["constant", "edge", "reflect"], "pads": {"min": 0}, "constant_input": [1, 2, 3]},),
     "Resize": _RESIZE,
     "Slice": ({"constant_input": [1, 2, 3, 4]},),
+    "TopK": ({"constant_input": [1]},),
     "Upsample": _RESIZE,
 }  # fmt: skip
 
@@ -107,7 +110,6 @@ _REWRITTEN: Mapping[str, str] = {
         _TRUTH,
     ),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), _RECURRENT),
-    "Cast": "one of truth values to float32",
     "InstanceNormalization": "one of constant scale and bias",
     "LayerNormalization": "one whose statistics nobody reads",
 }
@@ -145,6 +147,19 @@ def _not_transposed(subject: Subject, _: Any) -> str | None:
     return "its first input is transposed" if subject.attribute("transA", 0) else None
 
 
+def _first_of_equals(subject: Subject, _: Any) -> str | None:
+    return "the last of equal values is asked for" if subject.attribute("select_last_index", 0) else None
+
+
+def _between_numbers(subject: Subject, _: Any) -> str | None:
+    """Casts of whole numbers; of truth values to float32 nothing is left."""
+    names = (subject.node.inputs[0], subject.node.outputs[0])
+    types = [subject.graph.dtypes.get(name) for name in names]
+    numbers = all(dtype in (*whole_numbers.TYPES, np.float32) for dtype in types)
+    whole = whole_numbers.is_whole(subject.graph, names[1]) or names[0] in subject.chosen
+    return None if numbers and whole else f"it makes {types[1]} of {types[0]}"
+
+
 def _within_reach(subject: Subject, _: Any) -> str | None:
     reach = [
         step * (size - 1) for size, step in zip(kernel(subject), spatial(subject, "dilations"), strict=True)
@@ -159,7 +174,10 @@ def _within_reach(subject: Subject, _: Any) -> str | None:
 
 # What no form above can say: what an operator demands besides, in every number system and in one.
 _DEMANDS: Mapping[str, Check] = {
+    "ArgMax": _first_of_equals,
+    "ArgMin": _first_of_equals,
     "AveragePool": _counts_to_the_end,
+    "Cast": _between_numbers,
     "ConvTranspose": _within_reach,
     "Gemm": _not_transposed,
     "MaxPool": _no_indices,
@@ -185,6 +203,10 @@ def undefined(subject: Subject, arithmetic: str) -> str:
     demand = {**_DEMANDS, **_OWN_DEMANDS.get(arithmetic, {})}.get(subject.node.op)
     if not found and demand is not None:
         found = _demanded(subject, demand)
+    if not found and subject.node.op not in whole_numbers.BEHIND:
+        found = [f"`{name}` was chosen by places" for name in subject.node.inputs if name in subject.chosen][
+            :1
+        ]
     if name := not_finite(subject):
         return f"its constant `{name}` holds numbers that are not finite"
     found = found or list(_not_numbers(subject))[:1]
@@ -218,5 +240,6 @@ def _not_numbers(subject: Subject) -> Iterator[str]:
     for name in (*node.inputs[:1], *node.outputs):
         dtype = graph.dtypes.get(name)
         numbers = dtype is None or dtype == np.float32 or is_port(graph, name)
+        numbers = numbers or (node.op in whole_numbers.BEHIND and whole_numbers.is_whole(graph, name))
         if name not in graph.constants and not numbers:
             yield f"`{name}` holds {dtype}"

@@ -54,7 +54,7 @@ def is_behind_npu(subject: Subject) -> bool:
 
 def reads_npu_maps(subject: Subject) -> bool:
     """Whether the NPU makes all that the node reads, or what a Concat joins to it."""
-    waiting = list(subject.node.inputs[:1])
+    waiting = list(subject.node.inputs)
     while waiting:
         producer = subject.producers.get(waiting.pop())
         if producer is None or producer.op in OF_PORTS:

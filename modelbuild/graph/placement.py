@@ -94,10 +94,18 @@ def runs_on_npu(subject: Subject, rules: Table) -> bool:
 
 
 def _nearest(forms: Sequence[tuple[Breach, ...]]) -> tuple[tuple[Breach, ...], ...]:
-    """The forms that are broken least; of those that differ in bounds alone, that with the widest."""
-    fewest = min(map(len, forms), default=0)
-    least = [form for form in forms if len(form) == fewest]
+    """The forms that are broken least, those of the node's own kind before others; of those that differ in
+    bounds alone, that with the widest."""
+    fewest = min(map(_distance, forms), default=(0, 0))
+    least = [form for form in forms if _distance(form) == fewest]
     return tuple(form for form in least if not any(_allows_more(other, form) for other in least))
+
+
+_KINDS = frozenset({"group"})  # what they are about makes another operator of a node, and is no bound
+
+
+def _distance(form: tuple[Breach, ...]) -> tuple[int, int]:
+    return sum(breach.condition in _KINDS for breach in form), len(form)
 
 
 def _allows_more(one: tuple[Breach, ...], other: tuple[Breach, ...]) -> bool:

@@ -19,9 +19,14 @@ def row_bytes(shape: Shape) -> int:
     if len(shape) != 4:
         return 0
     _, channels, height, width = shape
-    beside = next((count for widest, count in _CHANNELS_A_ROW if width <= widest), 1)
+    beside = channels_a_row(width)
     rows = ceil(width / ROW_BYTES) * height * ceil(channels / max(1, min(channels, beside)))
     return ROW_BYTES * rows
+
+
+def channels_a_row(width: int) -> int:
+    """How many channels lie beside each other in a row."""
+    return next((count for widest, count in _CHANNELS_A_ROW if width <= widest), 1)
 
 
 def weight_loads(weight: Shape) -> int:

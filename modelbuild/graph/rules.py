@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from modelbuild.graph.layer_maps import layer_maps, moved_products
+from modelbuild.graph.layer_maps import layer_maps, leaves_whole, moved_products
 from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
-from modelbuild.graph.row_memory import row_bytes, weight_loads
+from modelbuild.graph.row_memory import channels_a_row, row_bytes, weight_loads
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -121,6 +121,22 @@ def _covers_map(subject: Subject) -> bool:
     return kernel(subject) == list(subject.shape()[2:])
 
 
+def _same_shapes(subject: Subject) -> bool:
+    names = subject.node.inputs
+    shapes = {subject.shape(index) for index in range(len(names))}
+    return shapes == {subject.output_shape()} and len(set(names)) == len(names)
+
+
+def _whole_rows(subject: Subject) -> bool:
+    shape = subject.shape()
+    return len(shape) == 4 and not shape[1] % channels_a_row(shape[3])
+
+
+def _divides_map(subject: Subject) -> bool:
+    pairs = zip(subject.shape()[2:], subject.output_shape()[2:], strides(subject), strict=False)
+    return all(made == size // stride for size, made, stride in pairs)
+
+
 def _other_is_matrix(subject: Subject) -> bool:
     return set(subject.shape(1)[:-2]) <= {1}
 
@@ -197,10 +213,13 @@ RULES: dict[str, Check] = {
     "stride_h": _within("stride", lambda s: strides(s)[:1]),
     "stride_w": _within("stride", lambda s: strides(s)[1:2]),
     "stride_is_square": _demand("the strides differ", lambda s: len(set(strides(s))) == 1),
+    "divides_map": _demand("the output is not the map divided by the stride", _divides_map),
     "stride_equals_kernel": _demand("the stride is not the kernel", lambda s: strides(s) == kernel(s)),
     "stride_within_kernel": _demand("the stride is larger than the kernel", _stride_within_kernel),
     "dilation": _within("dilation", lambda s: spatial(s, "dilations")),
     "pads": _within("pad", pads),
+    "pads_before": _within("pad before", lambda s: pads(s)[: len(pads(s)) // 2]),
+    "pads_after": _within("pad after", lambda s: pads(s)[len(pads(s)) // 2 :]),
     "spatial_pads": _within("pad", spatial_pads),
     "group": _one_of("grouping", _group),
     "ceil_mode": _attribute("ceil_mode", 0),
@@ -238,8 +257,11 @@ RULES: dict[str, Check] = {
     "chained": chained,
     "after_group": _one_of("grouping before it", lambda s: _group(chain_start(s))),
     "after_stride": _within("stride before it", lambda s: strides(chain_start(s))),
+    "after_whole": _demand("what is before it comes in parts", lambda s: leaves_whole(chain_start(s))),
     "behind_npu": _demand("nothing before it runs on the NPU", is_behind_npu),
-    "reads_npu_maps": _demand("its input is not made by the NPU", reads_npu_maps),
+    "reads_npu_maps": _demand("what it reads is not all made by the NPU", reads_npu_maps),
+    "same_shapes": _demand("its inputs are not of one shape, or twice the same", _same_shapes),
+    "whole_rows": _demand("the channels of its inputs end within a row of 64 bytes", _whole_rows),
     "before": before,
 }
 

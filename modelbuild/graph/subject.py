@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from modelbuild.graph import whole_numbers
 from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Attribute, Graph, Node, Shape
 
@@ -26,6 +27,15 @@ class Subject:
     _chains: list[Chains] = field(
         default_factory=list
     )  # of the graph, once somebody asks; one for all subjects
+    _chosen: list[frozenset[str]] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The tensors that are made with whole numbers (graph/whole_numbers.py)."""
+        if not self._chosen:
+            nodes = whole_numbers.chosen(self.graph)
+            self._chosen.append(frozenset(name for node in nodes for name in node.outputs))
+        return self._chosen[0]
 
     @property
     def chains(self) -> Chains:

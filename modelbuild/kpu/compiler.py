@@ -15,7 +15,7 @@ from modelbuild.formats.kmodel.image import Image, Module
 from modelbuild.kpu.compile_options import compile_options
 from modelbuild.kpu.emitting.layers import kpu_module
 from modelbuild.kpu.emitting.main import KPU_MODULE, main_module
-from modelbuild.kpu.planning.chains import Chain, chains
+from modelbuild.kpu.planning.chains import Chain, chains, unneeded
 from modelbuild.kpu.planning.limits import check_layers
 from modelbuild.kpu.planning.memory import Placement, in_ram, main_memory
 from modelbuild.kpu.planning.operations import LAYER, OUTPUT, PART, UPLOAD, Operation, operations
@@ -30,6 +30,7 @@ _FUNCTIONS = {
     "expand": "broadcast",
     "resize_nearest": "resize_image",
     "resize_bilinear": "resize_image",
+    "arg": "reduce_arg",
     "conv": "conv2d",
     "window": "reduce_window2d",
 }
@@ -56,7 +57,7 @@ class KpuFunction:
     """A function of the KPU's module: what is uploaded, its layers by name, what goes back to main memory;
     `ram_bytes` of the KPU's RAM are in use."""
 
-    source: str
+    sources: tuple[str, ...]
     layers: tuple[str, ...]
     outputs: tuple[str, ...]
     ram_bytes: int
@@ -73,7 +74,7 @@ class MemoryPlan:
 @dataclass(frozen=True)
 class Compiled:
     """The file and its plan. `findings` are sentences for the user; `free` operators cost nothing: tensors
-    that look at others, and concatenations whose parts are made in place."""
+    that look at others, and concatenations whose parts are made in place, or that the KPU alone reads."""
 
     kmodel: bytes = field(repr=False)
     executed: tuple[Executed, ...]
@@ -83,9 +84,11 @@ class Compiled:
     findings: tuple[str, ...]
 
 
-def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, object]) -> Compiled:
+def compile_model(
+    model: FixedModel, recipe: Recipe, options: Mapping[str, object], *, is_valid: bool = False
+) -> Compiled:
     """Compiles for the recipe's chip; `options` are those of `compile_options`. The bytes depend on the
-    arguments alone.
+    arguments alone. `is_valid`: the lowering has just made the model, and held it against its arithmetic.
 
     Errors: ModelbuildError for a model that its arithmetic refuses, for layers that the KPU cannot do, each
     with what would help, and for a model that the general RAM does not hold."""
@@ -95,12 +98,14 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
             f"the compiler of kmodels knows {' and '.join(sorted(RULES))}, not {model.arithmetic}",
             where=model.name,
         )
-    check(model, rules)
+    if not is_valid:
+        check(model, rules)
     wanted = compile_options(recipe, options)
     check_layers(model, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)
     model = late(model)
     found = chains(model, wanted.sram_bytes)
-    shared = storage(model)
+    uploads = {name for chain in found for name in chain.sources}
+    shared = storage(model, uploads, unneeded(model, found))
     steps = operations(model, found, shared)
     memory = main_memory(model, shared, steps)
     modules = [main_module(model, found, shared, memory, steps)]
@@ -124,7 +129,7 @@ def compile_model(model: FixedModel, recipe: Recipe, options: Mapping[str, objec
         tuple(_function(model, chain) for chain in found),
         MemoryPlan(sizes, placements),
         tuple(model.operators[index].name for index in sorted(shared.free)),
-        tuple(_findings(found)),
+        tuple(_findings(found, wanted.sram_bytes, compile_options(recipe, {}).sram_bytes)),
     )
 
 
@@ -154,15 +159,18 @@ def _executed(model: FixedModel, step: Operation) -> Executed:
 
 def _function(model: FixedModel, chain: Chain) -> KpuFunction:
     layers = tuple(model.operators[index].name for index in chain.layers)
-    return KpuFunction(chain.source, layers, chain.outputs, chain.peak)
+    return KpuFunction(chain.sources, layers, chain.outputs, chain.peak)
 
 
-def _findings(found: Sequence[Chain]) -> list[str]:
-    """Chains that were cut: a map that one function makes and another uploads again."""
+def _findings(found: Sequence[Chain], room: int, own: int) -> list[str]:
+    """Chains that were cut: a map that one function makes and another uploads again. `room`: bytes of the
+    KPU's RAM that the settings leave of its `own`."""
+    ram = "the KPU's RAM" if room == own else f"the {room:,} bytes of the KPU's RAM that `sram_bytes` leaves"
     makers = {name: number for number, chain in enumerate(found) for name in chain.outputs}
     return [
-        f"{chain.source} goes to main memory and back: the layers behind it do not fit into the KPU's RAM "
-        f"together with those of function {makers[chain.source]}"
+        f"{source} goes to main memory and back: the layers behind it do not fit into {ram} "
+        f"together with those of function {makers[source]}"
         for chain in found
-        if chain.source in makers
+        for source in chain.sources
+        if len(chain.sources) == 1 and source in makers
     ]

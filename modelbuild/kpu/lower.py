@@ -12,7 +12,9 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, EXIT_USER
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
+from modelbuild.graph.whole_numbers import chosen, floats_of
 from modelbuild.kpu.lowering import border, composed, floats, moves, picking, products, sums
+from modelbuild.kpu.lowering.choosing import Behind
 from modelbuild.kpu.lowering.functions import OPERATORS, is_simple, of_chain
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moves import Wanted
@@ -51,7 +53,8 @@ def lower(
     Raises (exit 1) naming a node that cannot be lowered, and (exit 2) where the record does not belong to
     this graph or chip.
     """
-    start = _started(graph, units, record, recipe)
+    behind = chosen(graph)
+    start = _started(floats_of(graph, behind), units, record, recipe)
     lowering = start.lowering
     wanted = lowering.wanted = wanted_as_bytes(lowering)
     done: set[str] = set()
@@ -60,13 +63,13 @@ def lower(
             lowering.begin(step)
             done |= _lower(lowering, wanted)
         told(number, len(start.plan.steps), "layer")
-    graph = lowering.graph
-    outputs = finish_outputs(lowering, asked or {})
+    Behind(lowering, behind, graph.outputs).build()
+    outputs = finish_outputs(lowering, graph, asked or {})
     model = FixedModel(
         graph.name,
         recipe.number_format.arithmetic,
         recipe.chip,
-        tuple(graph.inputs),
+        tuple(lowering.graph.inputs),
         tuple(graph.outputs),
         lowering.parts.tensors,
         lowering.parts.constants,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor, float_tensor
+from modelbuild.arithmetic.fixed_model import FixedModel, QuantizedTensor, float_tensor, whole_tensor
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class Named:
         """As JSON on one line."""
         steps = [[step.name, step.module, step.function, step.reads, step.writes] for step in self.steps]
         tensors = {
-            name: [tensor.shape] if tensor.floating else [tensor.shape, tensor.scale, tensor.zero_point]
+            name: [tensor.shape]
+            if tensor.floating
+            else [tensor.shape, tensor.scale, tensor.zero_point, *([tensor.bits] if tensor.whole else [])]
             for name, tensor in self.tensors.items()
         }
         return json.dumps({"steps": steps, "tensors": tensors}, separators=(",", ":"), ensure_ascii=False)
@@ -115,13 +117,16 @@ def made(fixed: FixedModel) -> tuple[QuantizedTensor, ...]:
 
 
 def _tensor(
-    name: str, shape: Sequence[int], scale: float | None = None, zero_point: int = 0
+    name: str, shape: Sequence[int], scale: float | None = None, zero_point: int = 0, bits: int = 8
 ) -> QuantizedTensor:
     sizes = tuple(map(int, shape))
     if any(size < 1 for size in sizes):
         raise ValueError(f"{name} has the shape {sizes}")
     if scale is None:
         return float_tensor(name, sizes)
+    if bits != 8:
+        np.dtype(f"int{bits}")  # raises
+        return whole_tensor(name, sizes, int(bits))
     return QuantizedTensor(name, sizes, 8, False, float(scale), int(zero_point))
 
 

@@ -9,6 +9,7 @@ from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Quantiz
 from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import is_port
+from modelbuild.graph.whole_numbers import is_whole
 from modelbuild.kpu.lowering.lowering import Lowering, line
 from modelbuild.quantize.mixed_settings import ALL
 
@@ -31,13 +32,18 @@ def of_bytes(asked: Ports, side: str, graph: Graph) -> list[str]:
                 where=where,
                 advice="take it out",
             )
-    own = [name for name in names if not is_port(graph, name)]
+        if is_whole(graph, name) and given[name] != str(graph.dtypes[name]):
+            raise ModelbuildError(
+                f"quantize.{side}: {name!r} holds whole numbers ({graph.dtypes[name]})",
+                where=where,
+                advice="take it out",
+            )
+    own = [name for name in names if not (is_port(graph, name) or is_whole(graph, name))]
     return [name for name in own if given.get(name, given.get(ALL)) == BYTES]
 
 
-def finish_outputs(lowering: Lowering, asked: Ports) -> dict[str, QuantizedTensor]:
-    """Makes every output in the form that is asked for; those of bytes, by the output's name."""
-    graph = lowering.graph
+def finish_outputs(lowering: Lowering, graph: Graph, asked: Ports) -> dict[str, QuantizedTensor]:
+    """Makes every output of `graph` in the form that is asked for; those of bytes, by the output's name."""
     found = {name: lowering.bytes(name) for name in of_bytes(asked, "outputs", graph)}
     for name in graph.outputs:
         if name not in found and name not in lowering.parts.tensors:

@@ -12,6 +12,7 @@ from modelbuild.manifest.merge import Leaf, Tree
 from modelbuild.stages import backends
 
 _SRAM = "sram_bytes"
+_ONE = 1  # inference a run, which is what programs do that have no batch
 DEFAULTS: Mapping[str, Any] = {
     "dedicated_output_buffer": True,
     "tiling": "default",
@@ -35,6 +36,7 @@ def canonical_compile(options: Tree, recipe: Recipe, problems: list[Problem]) ->
     for key, leaf in sorted(options.items()):
         assert isinstance(leaf, Leaf)
         says_nothing = leaf.value is None or (key in DEFAULTS and leaf.value == DEFAULTS[key])
+        says_nothing |= key == "batch" and leaf.value == _ONE and key not in _obeyed(recipe)
         if not says_nothing and key in _WHY and key not in _obeyed(recipe):
             problems.append(_without_meaning(key, leaf, recipe))
         elif key in _OF_CHIPS and leaf.value is not None:

@@ -188,10 +188,10 @@ class _Quantize:
 
     def _check_mode(self, mode: Leaf, chosen: Tree) -> None:
         named, chip = mode.spelling or f"`mode: {mode.value}`", self._recipe.chip
-        if WIDE not in self._has.activations or WIDE not in self._has.weights:
+        if not _is_wide(self._has):
             has = ", ".join(dict.fromkeys([*self._has.activations, *self._has.weights]))
-            able = another_chip(self._recipe, lambda has: WIDE in has.activations and WIDE in has.weights)
-            self._problem(f"{named} is not possible on {chip}", mode, f"it has {has}", able)
+            advice = joined("remove it", another_chip(self._recipe, _is_wide))
+            self._problem(f"{named} is not possible on {chip}", mode, f"it has {has}", advice)
             return
         formats = {key: values_of(chosen[key]) for key in ("activations", "weights")}
         if CHOSEN not in formats.values():
@@ -235,6 +235,14 @@ class _Quantize:
             leaf = self._leaf(key)
             if leaf is not None and (mode is None or mode.value != its):
                 named = leaf.spelling or f"`{key}`"
+                if not _is_wide(self._has):
+                    self._problem(
+                        f"{named} has no effect on {self._recipe.chip}",
+                        leaf,
+                        f"it goes with `mode: {its}`, which chooses bits; the chip has no {WIDE}",
+                        "remove it",
+                    )
+                    continue
                 self._problem(
                     f"{named} goes with `mode: {its}`",
                     leaf,
@@ -320,6 +328,10 @@ class _Quantize:
                 advice = joined(f"write {has[0]}", other)
                 chip = self._recipe.chip
                 self._problem(f"{named} is not possible on {chip}", leaf, f"it has {', '.join(has)}", advice)
+
+
+def _is_wide(has: NumberFormat) -> bool:
+    return WIDE in has.activations and WIDE in has.weights
 
 
 def _has_signed(has: NumberFormat) -> bool:

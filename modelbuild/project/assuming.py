@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from modelbuild.build.jobs import processors
@@ -28,6 +29,7 @@ from modelbuild.manifest.problems import Problems
 from modelbuild.manifest.settings import recipe_settings
 from modelbuild.npu.predicting import measured
 from modelbuild.npu.predicting.assumptions import Options
+from modelbuild.project.as_built import as_built
 from modelbuild.project.building import Observer
 from modelbuild.project.elsewhere import able
 from modelbuild.project.goals import goals
@@ -35,6 +37,7 @@ from modelbuild.project.merging import Merged
 from modelbuild.project.predicting import Answer, Asked, Lowered, answer
 from modelbuild.project.project import Project, located
 from modelbuild.project.steps import Steps
+from modelbuild.quantize import fixed_onnx
 from modelbuild.stages import evaluate as stage
 from modelbuild.stages.check import read_placement, refuse_errors
 from modelbuild.stages.files import validated
@@ -52,6 +55,17 @@ class _Subject:
     is_own: bool = True
 
 
+# What of `Asked.told` changes how long a file takes, and not what is in it.
+_RATES = frozenset(
+    {
+        "clock_hz",
+        "dram_read_bytes_per_second",
+        "dram_write_bytes_per_second",
+        "weight_bytes_per_second",
+    }
+)
+
+
 def assumed(
     project: Project,
     names: Sequence[str],
@@ -60,9 +74,10 @@ def assumed(
     observer: Observer | None = None,
 ) -> list[Answer]:
     """The predictions of a selection, in its order, each with what its target says where `asked` says nothing
-    else. With `chips`, or an edition, those of one MODEL@TARGET as if its target were of these. Nodes that
-    nothing runs there are listed; on the target's own chip they are an error, as in a build. Raises the first
-    failure, and settings of the target that a chip cannot obey."""
+    else; of kmodels that are built already, where rates alone are told, those of the files. With `chips`, or
+    an edition, those of one MODEL@TARGET as if its target were of these. Nodes that nothing runs there are
+    listed; on the target's own chip they are an error, as in a build. Raises the first failure, and settings
+    of the target that a chip cannot obey."""
     times = None if asked.measured is None else measured.read(asked.measured)
     planned = {request.action("evaluate"): request for request in project.plan.models.values()}
     requests = [planned[name] for name in goals(project, names, until="evaluate")]
@@ -72,9 +87,16 @@ def assumed(
         (own,) = subjects
         wanted = chips or (own.request.recipe["chip"],)
         subjects = [_on(project, merged, own, chip, asked.edition) for chip in wanted]
+    built = _of_files(project, subjects, asked)
     with _built(project, merged, subjects, observer) as (there, result):
         steps = Steps(observer, len(subjects))
-        return [_answer(there, result, subject, asked, times, steps) for subject in subjects]
+        return [_answer(there, result, subject, asked, times, steps, built) for subject in subjects]
+
+
+def _of_files(project: Project, subjects: Sequence[_Subject], asked: Asked) -> Mapping[str, Path]:
+    """The fixed models of those that are built as they are asked for, by their actions `evaluate`."""
+    own = [subject.request for subject in subjects if subject.is_own and _RATES.issuperset(asked.told)]
+    return as_built(project, own, "apply", "model.fixed.onnx")
 
 
 def _added(merged: Merged, planned: Plan, request: ModelRequest, label: str) -> Mapping[str, str]:
@@ -142,8 +164,10 @@ def _answer(
     asked: Asked,
     times: measured.Measured | None,
     steps: Steps,
+    built: Mapping[str, Path],
 ) -> Answer:
     request = subject.request
+    fixed = built.get(request.action("evaluate")) if subject.is_own else None
 
     def read(action: str, name: str) -> Any:
         return project.builder.output(result, subject.names[request.action(action)], name)
@@ -160,6 +184,7 @@ def _answer(
         macs_by_origin(onnx_io.read(read("normalise", "model.onnx"))),
         Options(**base["options"], **base["formats"]),
         subject.replaced,
+        None if fixed is None else fixed_onnx.read(fixed),
     )
     recipe = validated(Recipe, request.recipe)
     with steps.step(f"{request.model}@{request.target if subject.is_own else recipe.chip}:predict") as told:

@@ -30,6 +30,7 @@ from modelbuild.project.steps import Steps, Told
 from modelbuild.stages.backends import of_arithmetic
 
 if TYPE_CHECKING:
+    from modelbuild.arithmetic.fixed_model import FixedModel
     from modelbuild.project.building import Observer
     from modelbuild.project.project import Project
 
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 def evaluate(
     project: Project, names: Sequence[str] = (), observer: Observer | None = None
 ) -> list[dict[str, Any]]:
-    """The `evaluate` objects of the selection, in its order, each with its `target`. Raises the first
-    failure."""
+    """The `evaluate` objects of the selection, in its order, each with its `target`; of kmodels that are
+    built, and up to date, those of the files themselves. Raises the first failure."""
     from modelbuild.build.jobs import processors
+    from modelbuild.project.as_built import as_built
     from modelbuild.project.elsewhere import able
     from modelbuild.project.goals import goals
     from modelbuild.project.project import located
@@ -54,9 +56,11 @@ def evaluate(
             raise located(project, action, error)
         if not result.ok:
             raise ModelbuildError("not everything could be evaluated", exit_code=EXIT_FAILED)
-        targets = {one.action("evaluate"): one.target for one in project.plan.models.values()}
+        requests = {one.action("evaluate"): one for one in project.plan.models.values()}
+        built = as_built(project, (requests[action] for action in wanted), "compile", "evaluate.json")
         return [
-            read_json(there.builder.output(result, action, "evaluate.json")) | {"target": targets[action]}
+            read_json(built.get(action) or there.builder.output(result, action, "evaluate.json"))
+            | {"target": requests[action].target}
             for action in wanted
         ]
 
@@ -89,8 +93,8 @@ class Answer:
 @dataclass(frozen=True)
 class Lowered:
     """A model as a chip runs it: where its nodes run, and why not on the NPU. `source_macs` are those of the
-    model before the passes of the chip. `base` is assumed where nothing
-    else is told; `replaced` is told beside what replaces that."""
+    model before the passes of the chip. `base` is assumed where nothing else is told; `replaced` is told
+    beside what replaces that. `built` is the fixed model of a file that is built already."""
 
     name: str
     graph: Graph
@@ -99,6 +103,7 @@ class Lowered:
     source_macs: Mapping[str, int]
     base: Options = field(default_factory=Options)
     replaced: Mapping[str, Any] = field(default_factory=dict)
+    built: FixedModel | None = None
 
 
 def evaluate_file(
@@ -165,6 +170,8 @@ def answer(
             if told is not None:
                 told(done, groups, what_is_done(tiling, number))
 
+        if lowered.built is not None:
+            return predicting.of_built(lowered.graph, lowered.units, recipe, lowered.built, options=options)
         return predicting.predict(lowered.graph, lowered.units, recipe, options, tell)
 
     check_formats(recipe, asked.told)

@@ -56,6 +56,37 @@ class TopOf:
 
 
 @dataclass
+class ClassOf:
+    """Top-1 of an output that tells classes, the best first (ArgMax, TopK); top-5 where it tells five."""
+
+    output: str
+    labels: Sequence[int]
+    section: str = SHARES
+    _hits: dict[str, int] = field(default_factory=dict)
+    _count: int = 0
+
+    def add(self, outputs: Arrays, inputs: Arrays) -> None:
+        """Raises (exit 2) for more samples than labels."""
+        if self._count >= len(self.labels):
+            raise ModelbuildError(f"there are {len(self.labels)} labels for more samples")
+        told = outputs[self.output].reshape(-1)
+        for rank in (1, 5):
+            if len(told) >= rank:
+                hit = bool((told[:rank] == self.labels[self._count]).any())
+                self._hits[f"top{rank}"] = self._hits.get(f"top{rank}", 0) + hit
+        self._count += 1
+
+    def values(self) -> dict[str, float]:
+        """{"top1", "top5"}."""
+        return {key: hits / max(self._count, 1) for key, hits in self._hits.items()}
+
+
+def of_classes(output: str, labels: Sequence[int], *, whole: bool) -> TopOf | ClassOf:
+    """What measures labelled samples at an output of scores, or (`whole`) of classes."""
+    return ClassOf(output, labels) if whole else TopOf(output, labels)
+
+
+@dataclass
 class Boxes:
     """Mean average precision of the boxes that `postprocessing` makes; `there` has those of each sample, in
     pixels of the input."""

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.arithmetic.distinct import distinct
 from modelbuild.graph.model import Graph
 from modelbuild.quantize.equalize_channels import FIXED, Channels, channels_of
 from modelbuild.quantize.equalized import ONE, Equalization, scaled
@@ -137,7 +138,7 @@ def _groups(channels: Channels, plan: Plan, graph: Graph) -> list[list[str]]:
     group_of: dict[int, int] = {}
     groups: dict[int, list[str]] = {}
     for number, name in enumerate(plan.tensors(graph)):
-        ids = [number_of for number_of in np.unique(channels.ids[name]).tolist() if number_of != FIXED]
+        ids = [number_of for number_of in distinct(channels.ids[name]).tolist() if number_of != FIXED]
         if not ids:
             continue
         met = sorted({group_of[number_of] for number_of in ids if number_of in group_of})
@@ -170,7 +171,7 @@ def _with(
         for ends, bound in ((-observed.channel_low, -low), (observed.channel_high, high)):
             if 0 < bound < np.inf:
                 np.maximum.at(least, channels.ids[name], ends / bound)
-    ids = np.unique(np.concatenate([channels.ids[name].reshape(-1) for name in group]))
+    ids = distinct(np.concatenate([channels.ids[name].reshape(-1) for name in group]))
     ids = ids[ids != FIXED]
     factors = np.where(largest[ids] == 0, 1.0, rule(largest[ids], ids))
     values = before.values.copy()

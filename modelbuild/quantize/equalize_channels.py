@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.arithmetic.distinct import distinct
 from modelbuild.graph.kept_quantization import kept
 from modelbuild.graph.model import Graph
 from modelbuild.quantize import channel_moves as moves
@@ -100,7 +101,7 @@ class _Ties:
         if name not in self.ids:
             self.fresh(name)
         ids = self.ids[name]
-        self.tie(np.unique(ids), np.array([FIXED]))
+        self.tie(distinct(ids), np.array([FIXED]))
         if ids.ndim > 1:
             self.ids[name] = np.full(self.graph.shapes[name][1], FIXED)
 

@@ -94,13 +94,14 @@ class FirstLook:
         self._rows = [reductions.joined(op, self._joined) for op in _SEEN if self._joined]
         self._sums = [reductions.joined("ReduceSum", self._melted)] if self._melted else []
         whole = [name for name in made if name in self._apart or name in self._ends]
-        self._session = FloatSession(reductions.graph(whole), many=Many(optimized=True))
+        looked = reductions.graph(whole)
+        self._session = FloatSession(looked, many=Many(optimized=True)) if looked.outputs else None
 
     def run(self, sample: Sample, label: str) -> First:
         """Of every float tensor. Raises (exit 1) for NaN and infinity, naming the first tensor that holds
         them, and the sample by `label`."""
         inputs = {name: np.asarray(sample[name]) for name in self._graph.inputs}
-        found = {**inputs, **(self._session.run(inputs) if self._session.outputs else {})}
+        found = {**inputs, **(self._session.run(inputs) if self._session else {})}
         rows = [found[name].astype(np.float64) for name in self._rows]
         suspects = self._suspects(found, rows)
         exact = {

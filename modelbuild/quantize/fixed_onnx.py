@@ -120,7 +120,9 @@ def _array(tensor: TensorProto) -> Integers:
 
 
 def _port(model: FixedModel, name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, model.tensors[name].shape)
+    tensor = model.tensors[name]
+    element = helper.np_dtype_to_tensor_dtype(tensor.dtype) if tensor.whole else TensorProto.FLOAT
+    return helper.make_tensor_value_info(name, element, tensor.shape)
 
 
 def _digest(text: str, constants: dict[str, Integers]) -> str:

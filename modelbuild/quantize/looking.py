@@ -146,11 +146,12 @@ class _Values:
         self._inputs = {name: places[name] for name in names if name in inputs}
         self._values = {name: ends.add(name, places[name]) for name in names if name not in inputs}
         self._slopes = {name: ends.add(other, places[name]) for name, other in slopes.items()}
-        self._session = FloatSession(ends.graph(), many=Many(optimized=bool(slopes)))
+        looked = ends.graph()
+        self._session = FloatSession(looked, many=Many(optimized=bool(slopes))) if looked.outputs else None
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> Seen:
         """Of one sample what is looked at."""
-        found = self._session.run(inputs) if self._session.outputs else {}
+        found = self._session.run(inputs) if self._session else {}
         values = {name: places.of(inputs[name]) for name, places in self._inputs.items()}
         values |= {name: found[cells].reshape(-1) for name, cells in self._values.items()}
         slopes = {name: found[cells].reshape(-1) for name, cells in self._slopes.items()}

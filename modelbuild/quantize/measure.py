@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+WHOLE = (np.dtype(np.int32), np.dtype(np.int64))  # places and counts; codes are narrower
 LARGEST_DB = 200.0  # reported where the two agree in every number
 
 
@@ -38,6 +39,9 @@ class Difference:
     product: float = 0.0
     largest: float = 0.0
     decibels: float = 0.0
+    whole: bool = False  # of whole numbers, whose shares of equal ones say more than decibels
+    cells: int = 0
+    same: int = 0
 
     def add(self, expected: NDArray[Any], found: NDArray[Any]) -> None:
         """One sample's tensor, as it should be and as it is."""
@@ -45,6 +49,8 @@ class Difference:
         difference = y - x
         signal, noise = _dot(x, x), _dot(difference, difference)
         self.samples += 1
+        self.whole = expected.dtype in WHOLE
+        self.cells, self.same = self.cells + x.size, self.same + int(np.count_nonzero(x == y))
         self.signal += signal
         self.noise += noise
         self.other += _dot(y, y)
@@ -71,12 +77,13 @@ class Difference:
         return min(max(self.product / scale, -1.0), 1.0)
 
     def to_json(self) -> dict[str, float]:
-        """The numbers of one output in fixed.json."""
+        """The numbers of one output in fixed.json; of whole numbers also the share that is equal."""
         return {
             "snr_db": self.snr_db,
             "snr_db_mean": self.snr_db_mean,
             "cosine": self.cosine,
             "max_abs": self.largest,
+            **({"equal": self.same / max(self.cells, 1)} if self.whole else {}),
         }
 
 

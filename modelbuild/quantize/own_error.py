@@ -9,6 +9,7 @@ from typing import Any
 from modelbuild.graph.fresh_names import fresh, tensors
 from modelbuild.graph.model import Array, Graph
 from modelbuild.graph.session import FloatSession
+from modelbuild.graph.whole_numbers import floats_of
 from modelbuild.quantize.measure import Difference
 from modelbuild.quantize.plan import Step, make_plan
 
@@ -23,6 +24,7 @@ class OwnErrors:
     """
 
     def __init__(self, graph: Graph, known: Collection[str]) -> None:
+        graph = floats_of(graph)
         plan = make_plan(graph)
         self._steps = [step for step in plan.steps if _is_known(graph, step, known)]
         self._differences = {name: Difference() for step in self._steps for name in step.outputs}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.graph.model import Graph, Node
+from modelbuild.graph.preprocess_nodes import is_filter, is_inserted
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.quantize.observations import Observations
 from modelbuild.quantize.patches import Window, window_of
@@ -55,7 +56,7 @@ def readers(graph: Graph) -> list[Reader]:
     """All of a model, as far as their matrices have room."""
     held, taken, cells = _held(graph), dict[str, Reader](), 0
     for node in graph.nodes:
-        if node.op != "Conv" or node.inputs[0] not in held:
+        if node.op != "Conv" or node.inputs[0] not in held or is_filter(node):
             continue
         found = weighted(graph, node)
         reader = None if found is None else reader_of(graph, node, found)
@@ -78,11 +79,18 @@ def _held(graph: Graph) -> set[str]:
 
 
 def _keeps(graph: Graph, node: Node) -> bool:
+    if is_filter(node) or _scales_filtered(graph, node):
+        return True
     if node.op in AFFINE:
         return weighted(graph, node) is not None
     if node.op == "MatMul":  # of the rows of a picture
         return len(graph.shapes[node.outputs[0]]) == 4 and node.inputs[1] in graph.constants
     return node.op in ("Concat", "DequantizeLinear") or shares(graph, Step((node,)))
+
+
+def _scales_filtered(graph: Graph, node: Node) -> bool:
+    """What gives cells at the border of a resized picture more weight."""
+    return node.op == "Mul" and is_inserted(node.origin) and len(graph.shapes[node.inputs[1]]) == 4
 
 
 def covariance_of(

@@ -57,6 +57,22 @@ def metadata(made: Split) -> dict[str, str]:
     return {KEY: json.dumps(found, sort_keys=True, separators=(",", ":"))} if found else {}
 
 
+def of_metadata(graph: Graph, told: Mapping[str, str]) -> Split:
+    """The lowered graph with its runs divided as those of the fixed-point model are whose metadata is `told`.
+    Raises as `pieces_in`."""
+    pieces = pieces_in(told)
+    starts = [name for name in regions(graph) if name in pieces] if pieces else []
+    return split(graph, {name: _numbers(pieces[name]) for name in starts})
+
+
+def _numbers(pieces: Pieces) -> list[int]:
+    """The part of each channel."""
+    found = np.zeros(sum(len(channels) for _, channels in pieces), np.int64)
+    for number, (_, channels) in enumerate(pieces):
+        found[channels] = number
+    return [int(number) for number in found]
+
+
 def pieces_in(metadata: Mapping[str, str]) -> dict[str, Pieces]:
     """Tensor -> what holds its channels. Raises on what `metadata` did not write."""
     try:

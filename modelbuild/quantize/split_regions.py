@@ -19,6 +19,10 @@ _EACH = frozenset(
     | {"Softplus", "Softsign", "Exp", "Log", "Sqrt", "Abs", "Neg", "Reciprocal"}
     | {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Resize", "Pad"}
 )
+_CURVED = frozenset(
+    {"Clip", "Elu", "Selu", "Gelu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Softplus"}
+    | {"Softsign", "Exp", "Log"}
+)
 # Operators of two, of which one may be a constant: a number, or one a channel.
 PAIRS = frozenset({"Add", "Sub", "Mul", "Div", "PRelu", "Pow"})
 
@@ -41,6 +45,12 @@ class Region:
     def joined(self) -> tuple[str, ...]:
         """The tensors that must be whole again."""
         return tuple(name for name in self.tensors if any(name in node.inputs for node in self.readers))
+
+
+def curved(graph: Graph) -> int:
+    """How many of `regions` have a function that a factor does not pass, where equalising the channels ends:
+    of others there is next to nothing to be won."""
+    return sum(any(node.op in _CURVED for node in each.nodes) for each in regions(graph).values())
 
 
 def regions(graph: Graph) -> dict[str, Region]:

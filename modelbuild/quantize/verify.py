@@ -17,10 +17,10 @@ from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.after_chip import AfterChip
 from modelbuild.graph.model import Graph, Shape
 from modelbuild.graph.session import FloatSession
-from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, TopOf, with_drop
+from modelbuild.quantize.accuracy import FUNCTIONS, SHARES, Forms, Measure, of_classes, with_drop
 from modelbuild.quantize.equalized import factors_in, restored
 from modelbuild.quantize.finite import require_finite
-from modelbuild.quantize.measure import Difference, Steady
+from modelbuild.quantize.measure import WHOLE, Difference, Steady
 from modelbuild.quantize.split_graph import Pieces
 from modelbuild.quantize.split_record import pieces_in, together
 
@@ -50,10 +50,12 @@ def verify(
     float_session, fixed_session = FloatSession(graph, "all"), session(fixed)
     _check_forms(fixed, graph)
     first = fixed.outputs[0] if after is None else after.outputs[0]
+    own = after is not None and first in after.own
+    whole = (after.dtype(first) if after is not None and own else graph.dtypes[first]) in WHOLE
     if labels is not None:
-        own = after is not None and first in after.own
-        check_labels(labels, first, after.shape(first) if after is not None and own else graph.shapes[first])
-    top = [] if labels is None else [partial(TopOf, first, labels)]
+        shape = after.shape(first) if after is not None and own else graph.shapes[first]
+        check_labels(labels, first, shape, whole=whole)
+    top = [] if labels is None else [partial(of_classes, first, labels, whole=whole)]
     forms = Forms(("float", "fixed"), lambda: [*(make() for make in top), *measures()])
     compared = _Compared(fixed, graph, after)
     count = 0
@@ -148,9 +150,20 @@ def _real(found: Mapping[str, Array], fixed: FixedModel) -> dict[str, Array]:
     }
 
 
-def check_labels(labels: Sequence[int], output: str, shape: Shape, use: str = "evaluation") -> None:
-    """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores.
-    `use`: what the samples are for."""
+def check_labels(
+    labels: Sequence[int], output: str, shape: Shape, use: str = "evaluation", *, whole: bool = False
+) -> None:
+    """Raises (exit 2) where a label is not a class of `output`, whose values are the classes' scores, or
+    (`whole`) the numbers of the best. `use`: what the samples are for."""
+    if whole:
+        if sum(size > 1 for size in shape) > 1:
+            raise ModelbuildError(
+                f"the {use} samples have one class each, and the output `{output}` tells {math.prod(shape)}",
+                where=use,
+                why=f"its shape is {list(shape)}",
+                advice="leave the labels out; a function of yours can measure maps of classes",
+            )
+        return
     classes = math.prod(shape)
     for number, label in enumerate(labels, 1):
         if not 0 <= label < classes:
@@ -163,9 +176,10 @@ def check_labels(labels: Sequence[int], output: str, shape: Shape, use: str = "e
 
 
 def _layers(fixed: FixedModel, graph: Graph, pieces: Mapping[str, Pieces]) -> list[tuple[str, list[str]]]:
-    """Tensors that both forms make, in the order of execution, and the nodes that they come from; of those
-    that are in pieces where the last of these is made."""
-    made = {name for node in graph.nodes for name in node.outputs}
+    """Floats (and outputs) that both forms make, in the order of execution, and the nodes that they come
+    from; of those that are in pieces where the last of these is made."""
+    made = {name for node in graph.nodes for name in node.outputs if name}
+    made = {name for name in made if graph.dtypes[name].kind == "f" or name in graph.outputs}
     waiting = {whole: {name for name, _ in parts} for whole, parts in pieces.items()}
     found: list[tuple[str, list[str]]] = []
     for operator in fixed.operators:

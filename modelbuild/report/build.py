@@ -43,15 +43,17 @@ PACKAGE_STEPS = {"locked": "Comparison with modelbuild.lock"}  # of a locked bui
 _MEASURED = ("check", "evaluate", "fixed", "hardware", "quantize")  # what verdict.judge reads
 _OF_PACKAGE = ("format", "files", "included", "encrypted")  # what package.json knows best
 GATE = "gate"
+BUILT = "built"
 
 
 @dataclass(frozen=True)
 class ModelInputs:
     """A model of the package. `files` holds, by role of `MODEL_ROLES`, the JSON file that the stage left, or
-    under `<role>.failure` (of `MODEL_STEPS` too) the builder's account of why it left none. A role in neither
-    form does not apply, as import for a source that is a fixed-point model already. `accept`, `preprocess`
-    and `in_model` (input name -> declaration) are the manifest's effective settings; `ignore` are the entries
-    {code, node} of its `checks: {ignore: ...}`, which hold for what samples and measurements tell."""
+    under `<role>.failure` (of `MODEL_STEPS` too) the builder's account of why it left none. `built` is what
+    `evaluate` says of the file that was compiled, where anything does. A role in neither form does not apply,
+    as import for a source that is a fixed-point model already. `accept`, `preprocess` and `in_model` (input
+    name -> declaration) are the manifest's effective settings; `ignore` are the entries {code, node} of its
+    `checks: {ignore: ...}`, which hold for what samples and measurements tell."""
 
     name: str
     files: Mapping[str, Path]
@@ -76,7 +78,7 @@ def collect(
     packed = found.get("package") or {}
     read = [_read(model.files, MODEL_ROLES, MODEL_STEPS, model.name) for model in models]
     judged = [
-        judge(model.name, model.accept, {role: data[role] for role in _MEASURED if role in data})
+        judge(model.name, model.accept, _measured(data))
         for model, (data, _) in zip(models, read, strict=True)
     ]
     read = [
@@ -96,11 +98,16 @@ def collect(
     )
 
 
+def _measured(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = {role: data[role] for role in _MEASURED if role in data}
+    return {**found, "evaluate": data[BUILT]} if BUILT in data else found
+
+
 def _read(
     files: Mapping[str, Path], roles: Mapping[str, str], steps: Mapping[str, str], model: str
 ) -> tuple[dict[str, Any], tuple[Failure, ...]]:
     """What each role's file holds, and the failures: those that have a cause of their own first."""
-    found = {role: json.loads(files[role].read_bytes()) for role in roles if role in files}
+    found = {role: json.loads(files[role].read_bytes()) for role in (*roles, BUILT) if role in files}
     failures = [
         Failure(
             **{
@@ -201,7 +208,7 @@ def _quantization(quantize: Mapping[str, Any]) -> Quantization:
 
 
 def _performance(data: Mapping[str, Any], fidelity: Fidelity | None) -> Performance:
-    evaluated = data["evaluate"]
+    evaluated = data.get(BUILT) or data["evaluate"]
     units = (data.get("check") or {}).get("units")
     return Performance(
         **{

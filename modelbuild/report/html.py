@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modelbuild.report import chart, memory_plan, text
+from modelbuild.report import chart, cpu_functions, memory_plan, text
 from modelbuild.report.compiled import Compiled
 from modelbuild.report.measurements import Layer
 from modelbuild.report.model import Model, Report
@@ -37,6 +37,7 @@ _FILTERS: tuple[Callable[..., str], ...] = (
     text.number,
     text.percent,
     text.short,
+    text.short_names,
     text.setting,
     text.size,
     share,
@@ -66,6 +67,7 @@ def _environment() -> Environment:
     for filter_ in _FILTERS:
         environment.filters[filter_.__name__] = filter_
     environment.globals["memory_picture"] = memory_plan.picture
+    environment.globals["cpu_rows"] = cpu_functions.rows
     for function in (time_chart, utilisation_chart, snr_chart, worst_layers, used_bounds, worst_snr):
         environment.globals[function.__name__] = function
     return environment

@@ -153,6 +153,7 @@ class OutputQuality(Item):
     snr_db_mean: float | None = None
     cosine: float | None = None
     max_abs: float | None = None
+    equal: float | None = None  # of whole numbers, the share that is equal
     constant: bool = False  # the same in all samples, where that of the float model is not
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 NOTHING = "–"
 EXACT_DB = 200.0  # what verification reports where two tensors agree in every number
 LONGEST = 48  # characters of a name in a table
+_LONG = re.compile(rf"`([^`]{{{LONGEST + 1},}})`")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -50,6 +52,11 @@ def large(value: int | None) -> str:
 def short(name: str) -> str:
     """A long name without its middle: exporters repeat there what the ends say."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-(LONGEST // 2 - 1) :]}"
+
+
+def short_names(sentence: str) -> str:
+    """A sentence with the long names in it, which stand between backticks, without their middle."""
+    return _LONG.sub(lambda found: f"`{short(found[1])}`", sentence)
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding, Placement
     from modelbuild.graph.model import Graph
 
-VERSION = "12"
+VERSION = "13"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
@@ -84,9 +84,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     of_sram = [] if stopping else _of_sram(graph, placement, recipe, parameters)
     found = [finding.to_json() for finding in (*placement.findings, *of_scheme, *of_sram)]
     if not stopping:
-        times, over = _of_outline(graph, placement.units, recipe, parameters)
+        times, total, over = _of_outline(graph, placement.units, recipe, parameters)
         stopping = [over.to_json()] if over is not None else []
-        found = [*_with_times(found, times), *stopping]
+        found = [*_by_cost(_with_times(found, times), placement.operators, total), *stopping]
     write_json(out / "check.json", {**checked, "findings": [*of_tail, *found]})
     write_json(out / "errors.json", stopping)
 
@@ -96,14 +96,17 @@ _ON_CPU = ("MB103", "MB104")
 
 def _of_outline(
     graph: Graph, units: Mapping[str, str], recipe: Recipe, parameters: Mapping[str, Any]
-) -> tuple[dict[str, float], Finding | None]:
-    """Node on the CPU -> ms, and whether the model exceeds the memory that programs and maps share."""
+) -> tuple[dict[str, float], float | None, Finding | None]:
+    """Node on the CPU -> ms, those of all the model where they are known before there are numbers, and
+    whether the model exceeds the memory that programs and maps share."""
     from modelbuild.npu.predicting.assumptions import Options
     from modelbuild.stages import backends
 
     predicting = backends.of_arithmetic(recipe.number_format.arithmetic).predicting()
-    times, over = predicting.checked(graph, units, recipe, Options(ports=parameters.get("ports")))
-    return times, over
+    found: tuple[dict[str, float], float | None, Finding | None] = predicting.checked(
+        graph, units, recipe, Options(ports=parameters.get("ports"))
+    )
+    return found
 
 
 def _with_times(findings: list[dict[str, object]], times: Mapping[str, float]) -> list[dict[str, object]]:
@@ -116,17 +119,46 @@ def _with_times(findings: list[dict[str, object]], times: Mapping[str, float]) -
     ]
 
 
+_MUCH = 0.05  # of the model's time, that the nodes of an operator take together: a warning
+_LITTLE = 0.005  # that one of them takes: a note all the same
+
+
+def _by_cost(
+    findings: list[dict[str, object]], operators: Mapping[str, str], total_ms: float | None
+) -> list[dict[str, object]]:
+    """With severities of nodes on the CPU by what they take, where the time of the whole model is known."""
+    if not total_ms:
+        return findings
+    taken: dict[str, float] = {}
+    timed = {index: finding["time_ms"] for index, finding in enumerate(findings) if "time_ms" in finding}
+    shares = {index: ms / total_ms for index, ms in timed.items() if isinstance(ms, float)}
+    for index, share in shares.items():
+        op = operators[str(findings[index]["node"])]
+        taken[op] = taken.get(op, 0.0) + share
+
+    def severity(index: int) -> str:
+        much = taken[operators[str(findings[index]["node"])]] >= _MUCH
+        return "warning" if much and shares[index] >= _LITTLE else "note"
+
+    return [
+        {**finding, "severity": severity(index)} if index in shares else finding
+        for index, finding in enumerate(findings)
+    ]
+
+
 def _of_scheme(
     inputs: Mapping[str, Path], graph: Graph, parameters: Mapping[str, Any], recipe: Recipe
 ) -> list[Finding]:
     """What its names tell; raises what `quantize` would of the file, before anything is observed."""
     if "scheme" not in inputs:
         return []
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize import scheme, scheme_names
     from modelbuild.quantize.plan import make_plan
     from modelbuild.quantize.settings import Settings
 
     where = str(inputs["scheme"])
+    graph = floats_of(graph)
     found, plan = scheme.read(inputs["scheme"]), make_plan(graph)
     settings = Settings.read({**parameters.get("formats", {}), "strict": parameters["strict"]})
     scheme_names.require_formats(found, graph, plan, recipe.number_format, recipe.chip, settings, where)

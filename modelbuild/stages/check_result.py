@@ -42,6 +42,7 @@ def _fps(request: ModelRequest) -> bool:
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `result.json`."""
     from modelbuild.graph import onnx_io
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize import record as records
     from modelbuild.quantize.observations import Observations
     from modelbuild.quantize.result_checks import as_held, findings
@@ -52,7 +53,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     observations = None
     if "observations" in inputs:
         seen = Observations.load(inputs["observations"])
-        observations = as_held(seen, record, onnx_io.read(inputs["model"]))
+        observations = as_held(seen, record, floats_of(onnx_io.read(inputs["model"])))
     measured = read_json(inputs["fixed"]) if "fixed" in inputs else None
     found = findings(record, observations, measured)
     if "quantize" in inputs:

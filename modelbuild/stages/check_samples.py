@@ -65,6 +65,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
     """Leaves `samples.json`: how many samples of each set were read."""
     from modelbuild.errors import ModelbuildError
     from modelbuild.graph import onnx_io
+    from modelbuild.graph.whole_numbers import is_whole
     from modelbuild.quantize import record as records
     from modelbuild.quantize import scheme
     from modelbuild.quantize.verify import check_labels
@@ -72,6 +73,8 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     graph = onnx_io.read(inputs["model"])
     counts = {}
+    first = graph.outputs[0]
+    whole = is_whole(graph, first)
     for use, given in parameters["sets"].items():
         own = {
             role.removeprefix(f"{use}/"): path for role, path in inputs.items() if role.startswith(f"{use}/")
@@ -81,9 +84,9 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         if wrong:
             raise ModelbuildError.of(_of_set(use, wrong))
         if given["labels"] is not None:
-            check_labels(given["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
+            check_labels(given["labels"], first, graph.shapes[first], whole=whole)
     if "labels" in inputs:
-        class_names(inputs["labels"], graph.outputs[0], graph.shapes[graph.outputs[0]])
+        class_names(inputs["labels"], first, None if whole else graph.shapes[first])
     if "record" in inputs:
         records.read(inputs["record"])
     if "scheme" in inputs:

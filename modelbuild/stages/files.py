@@ -57,13 +57,14 @@ def check_digest(source: Path, wanted: str | None) -> None:
         )
 
 
-def class_names(path: Path, output: str, shape: tuple[int, ...]) -> list[str]:
-    """The names in a text file, one a line: as many as the output has values."""
+def class_names(path: Path, output: str, shape: tuple[int, ...] | None) -> list[str]:
+    """The names in a text file, one a line: as many as the output has values. `shape` is None of an output
+    that tells classes by their numbers: there may be any number of them."""
     try:
         names = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise ModelbuildError("the class names are not UTF-8 text", where=str(path)) from None
-    if len(names) != math.prod(shape):
+    if shape is not None and len(names) != math.prod(shape):
         raise ModelbuildError(
             f"{len(names)} class names for {math.prod(shape)} classes",
             where=str(path),

@@ -28,7 +28,7 @@ def measurement_sources(request: PackageRequest) -> dict[str, Source]:
         names = {"hardware": request.output("verify_hardware", "hardware.json", model.model)}
         if not model.is_fixed:
             names["check"] = model.output("check", "check.json")
-            names["evaluate"] = model.output("evaluate", "evaluate.json")
+            names["evaluate"] = model.evaluated()
             if model.has_record:
                 names["quantize"] = model.output("quantize", "quantize.json")
             if model.observes:

@@ -12,7 +12,7 @@ from modelbuild.stages.request import ModelRequest, Source
 if TYPE_CHECKING:
     from modelbuild.graph.edits.tail import Split
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx", "onnxruntime")
 RESOURCES = Resources(memory=256 << 20, memory_per_input_byte=5.5, counted=("model",))
 

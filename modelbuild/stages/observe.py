@@ -61,6 +61,7 @@ def resources(request: ModelRequest) -> Resources:
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `observations.npz`; where a sample shows that a pass changed the model, the build fails."""
     from modelbuild.graph import after_chip, in_model, onnx_io
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize.observe import observe
     from modelbuild.samples.preprocess import from_settings
     from modelbuild.stages import guarded
@@ -78,4 +79,4 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
 
     del source, whole, few
     samples = SampleFiles(inputs, parameters["samples"], graph, parameters["preprocess"], passes=2)
-    observe(graph, samples, parameters["threads"]).save(out / "observations.npz")
+    observe(floats_of(graph), samples, parameters["threads"]).save(out / "observations.npz")

@@ -241,7 +241,7 @@ def _labels(path: Path | None, described: Described, after: AfterChip | None) ->
 
     if path is None:
         return None
-    shapes = {tensor.name: tensor.shape for tensor in described.outputs}
+    shapes = {tensor.name: None if tensor.whole else tensor.shape for tensor in described.outputs}
     first = next(iter(shapes))
     if after is not None:
         first = after.outputs[0]

@@ -114,6 +114,7 @@ def resources(request: ModelRequest) -> Resources:
 def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) -> None:
     """Leaves `quant.txt` and `quantize.json`, and where it is asked for the scheme."""
     from modelbuild.graph import onnx_io
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize import record as records
     from modelbuild.quantize import scheme
     from modelbuild.stages.files import write_json
@@ -125,7 +126,7 @@ def run(inputs: Mapping[str, Path], parameters: Mapping[str, Any], out: Path) ->
         record, source = _quantized(inputs, parameters)
     if EXPORT in parameters:
         by_channel = parameters[EXPORT] == "by_channel"
-        text = scheme.written(record, onnx_io.read(inputs["model"]), by_channel=by_channel)
+        text = scheme.written(record, floats_of(onnx_io.read(inputs["model"])), by_channel=by_channel)
         (out / SCHEME_FILE).write_text(text, encoding="utf-8", newline="\n")
     records.write(record, out / "quant.txt")
     write_json(out / "quantize.json", {**record.to_json(), **source})
@@ -136,6 +137,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     from modelbuild.chips.recipe import NumberFormat
     from modelbuild.graph import onnx_io
     from modelbuild.graph.kept_quantization import kept
+    from modelbuild.graph.whole_numbers import floats_of
     from modelbuild.quantize.number_format import formats_of
     from modelbuild.quantize.observations import Observations
     from modelbuild.quantize.refining import is_refined, is_rounded_by_size
@@ -144,7 +146,7 @@ def _quantized(inputs: Mapping[str, Path], parameters: Mapping[str, Any]) -> tup
     from modelbuild.quantize.split_record import of_record
     from modelbuild.stages.files import read_samples, validated
 
-    graph = onnx_io.read(inputs["model"])
+    graph = floats_of(onnx_io.read(inputs["model"]))
     observations = Observations.load(inputs["observations"])
     number_format = validated(NumberFormat, parameters["number_format"])
     settings = _settings(inputs, parameters, graph)

@@ -10,7 +10,7 @@ from modelbuild.build.action import OutputOf, Resources
 from modelbuild.stages.gate import accept_of
 from modelbuild.stages.request import ModelRequest, PackageRequest, Source
 
-VERSION = "18"
+VERSION = "19"
 LIBRARIES = ("jinja2", "pydantic")
 RESOURCES = Resources(memory=64 << 20)
 ALWAYS = True
@@ -50,6 +50,8 @@ def _of_model(request: ModelRequest) -> dict[str, OutputOf]:
         found["lower"] = request.output("lower", "lower.json")
         found["check"] = request.output("check", "check.json")
         found["evaluate"] = request.output("evaluate", "evaluate.json")
+        if request.times_built:
+            found["built"] = request.evaluated()
         if request.is_measured:
             found["fixed"] = request.output("verify_fixed", "fixed.json")
     return found

@@ -102,6 +102,15 @@ class ModelRequest:
         return backends.of_recipe(self.recipe).has_record
 
     @property
+    def times_built(self) -> bool:
+        """Whether `compile` leaves an `evaluate.json` of what it made, which stands for the prediction."""
+        return not self.is_fixed and backends.of_recipe(self.recipe).times_built
+
+    def evaluated(self) -> OutputOf:
+        """The object of `evaluate` that reports and bounds are of."""
+        return self.output("compile" if self.times_built else "evaluate", "evaluate.json")
+
+    @property
     def has_own_ports(self) -> bool:
         """Whether inputs and outputs of the chip have formats that are not those of activations."""
         return bool(self.recipe["number_format"].get("ports"))

@@ -12,7 +12,7 @@ from modelbuild.build.action import FileInput, Resources
 from modelbuild.stages import accuracy
 from modelbuild.stages.request import ModelRequest, Samples, Source
 
-VERSION = "4"
+VERSION = "5"
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "pillow")
 
 

@@ -175,11 +175,14 @@ def _measures(
     inputs: Mapping[str, Path], parameters: Mapping[str, Any], fixed: FixedModel, after: AfterChip | None
 ) -> Iterator[Callable[[], Sequence[Measure]]]:
     """What makes the measures of accuracy that were asked for: none, unless all samples are run."""
-    from modelbuild.quantize.accuracy import TopOf
+    from modelbuild.quantize.accuracy import of_classes
+    from modelbuild.quantize.measure import WHOLE
 
     first = fixed.outputs[0] if after is None else after.outputs[0]
     labels = parameters.get("labels")
-    top = [] if labels is None else [TopOf(first, labels)]
+    own = after is not None and first in after.own
+    whole = (after.dtype(first) if after is not None and own else fixed.tensors[first].dtype) in WHOLE
+    top = [] if labels is None else [of_classes(first, labels, whole=whole)]
     shapes = {name: fixed.tensors[name].shape for name in fixed.inputs}
     with accuracy.opened(inputs, parameters, shapes) as measures:
         yield lambda: [*top, *measures()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic import convolution, elementwise, pooling, requantize
@@ -13,6 +13,7 @@ from modelbuild.arithmetic.windows import Planes, Window, extents
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 
 SIZES = ((convolution, "MATRIX"), (convolution, "LINE"), (pooling, "CELLS"), (elementwise, "PIECE"))
 
@@ -30,7 +31,7 @@ def test_small_blocks(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_array_equal(run(model, inputs)["y"], oracle.run(model, inputs)["y"])
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data())
 def test_planes_hold_what_each_tap_meets(data: st.DataObject) -> None:
     pair = st.tuples(st.integers(1, 4), st.integers(1, 4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
@@ -14,6 +14,7 @@ from modelbuild.errors import ModelbuildError
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 
 
 def test_every_operator_has_a_kernel_an_oracle_and_a_builder() -> None:
@@ -21,7 +22,7 @@ def test_every_operator_has_a_kernel_an_oracle_and_a_builder() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 2**32 - 1), bits=st.sampled_from([8, 16]))
 def test_kernel_equals_oracle(kind: str, seed: int, bits: int) -> None:
     dice = Dice(seed, bits)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.products import SINGLE, ExactProduct, exact_matmul, exact_spans, exact_type
+from tests.hypotheses import examples
 
 LARGEST = 255
 
@@ -44,7 +45,7 @@ def test_short_spans_give_way_to_float64() -> None:
     assert exact_spans(np.full((1, 1, 4), 2**14, np.int16), LARGEST) == ((0, 4),)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     reach=st.integers(SINGLE // LARGEST - 3, SINGLE // LARGEST + 3) | st.integers(1, 2**21),
     depth=st.integers(1, 300),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.binding import bind
@@ -12,6 +12,7 @@ from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.arithmetic.requantize import Requantizer, one_scaling
 from tests.arithmetic.dice import one
 from tests.arithmetic.oracle_grids import rescale, saturate
+from tests.hypotheses import examples
 
 
 def requantizer(
@@ -48,7 +49,7 @@ def near_borders(y: QuantizedTensor, factors: tuple[int, int, int], zero: int, l
     return [v for v in found if abs(v) <= largest]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     bits=st.sampled_from([8, 16]),
     signed=st.booleans(),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import choices, constants, fit_chips
-from bench.choices import problem, published
+from bench.choices import Published, problem, published
 from bench.constants import CHIPS, Tried
 from bench.fit_chips import LIMITS, main, shown, too_far, too_many, tried_shown, with_tried
 from bench.fitting import Problem, fit_all
@@ -70,8 +70,13 @@ def test_either_count_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(shared_data: Path) -> Problem:
-    return problem(published(shared_data / "zoo"))
+def given(shared_data: Path) -> list[Published]:
+    return published(shared_data / "zoo")
+
+
+@pytest.fixture(scope="module")
+def made(given: list[Published]) -> Problem:
+    return problem(given)
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +109,9 @@ def test_the_page_has_what_was_tried(made: Problem) -> None:
 
 
 @pytest.mark.long
-def test_the_page_says_how_much_hangs_on_it(shared_data: Path) -> None:
+def test_the_page_says_how_much_hangs_on_it(given: list[Published]) -> None:
     page = (Path(__file__).parents[2] / "docs" / "chips.md").read_text(encoding="utf-8")
-    for line in fit_chips.sensitivity_shown(published(shared_data / "zoo"))[4:-1]:
+    for line in fit_chips.sensitivity_shown(given)[4:-1]:
         name, *cells = line.strip("| ").split(" | ")
         told = re.search(rf"\| {re.escape(name)} \|(.*)", page)
         assert told is not None, name
@@ -156,13 +161,13 @@ def test_the_command_writes_and_ends_with_what_is_too_far(
 
 
 def test_sensitivity_changes_each_choice_alone(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    given: list[Published], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [each for each in published(shared_data / "zoo") if each.network in SMALL]
+    small = [each for each in given if each.network in SMALL]
     few = [choice for choice in choices.CHOICES if choice.name in ("as it is", "clock of KL730 2 GHz")]
     monkeypatch.setattr(fit_chips, "CHOICES", few)
     monkeypatch.setattr(fit_chips, "MORE", [it for it in choices.MORE if it.own == ("kl630", "bandwidth")])
-    lines = fit_chips.sensitivity_shown(given)
+    lines = fit_chips.sensitivity_shown(small)
     cells = [line.strip("| ").split(" | ") for line in lines[4:-1]]
     assert [row[0] for row in cells] == [
         "as it is",
@@ -172,7 +177,7 @@ def test_sensitivity_changes_each_choice_alone(
     ]
     today, faster, again, own = (row[1:] for row in cells)
     assert [float(cell) for cell in today] == pytest.approx(
-        list(means(by_network(problem(given))).values()), abs=0.051
+        list(means(by_network(problem(small))).values()), abs=0.051
     )
     assert faster[4] != today[4] and own[2] != today[2]
     assert all(cell in (first, second) for cell, first, second in zip(again, today, faster, strict=True))

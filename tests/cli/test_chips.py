@@ -27,6 +27,17 @@ def test_the_table(tmp_path: Path, command: Command) -> None:
     assert by_chip["nncase-cpu"][2:4] == ["kmodel", "v1.9.0"]
 
 
+@pytest.mark.parametrize(("chip", "has"), [("k210", "cpu_copy_bytes_per_second"), ("nncase-cpu", "cpu_hz")])
+def test_facts_that_say_nothing_of_a_chip_are_left_to_json(
+    tmp_path: Path, command: Command, chip: str, has: str
+) -> None:
+    said = command(tmp_path, "chips", chip)
+    named = [row.split()[0] for row in said.lines[2:-1]]
+    assert has in named and not {"columns_at_once", "elementwise_per_cycle", "keeps_for_groups"} & set(named)
+    left = [name for name, fact in api.recipe(chip).hardware if fact is not None and name not in named]
+    assert said.lines[-1] == f"{len(left)} facts more, which say nothing of this chip, are in --json"
+
+
 def test_one_chip(tmp_path: Path, command: Command) -> None:
     said = command(tmp_path, "chips", "kl720")
     recipe = api.recipe("kl720")

@@ -30,6 +30,8 @@ LAYER: dict[str, Any] = {
 }
 FOUND: dict[str, Any] = {
     "model": "net",
+    "built": False,
+    "may_divide": None,
     "chip": "kl720",
     "fps": 123.456,
     "confidence": "fitted",
@@ -66,6 +68,13 @@ FOUND: dict[str, Any] = {
     "unsupported": [{"op": "Det", "name": "d", "reason": "no unit of kl720 runs Det"}],
     "layers": [LAYER],
 }
+
+
+def test_a_file_as_built_and_what_calibration_may_add() -> None:
+    assert "as built" not in text(FOUND, False) and "split" not in text(FOUND, False)
+    assert "CPU 2.1 ms (26%); of the file as built\n" in text({**FOUND, "built": True}, False)
+    told = text({**FOUND, "may_divide": 1}, False).splitlines()[2]
+    assert "calibration may divide channels (`split`, at 1 place or fewer)" in told
 
 
 def test_what_is_said_of_one_model() -> None:

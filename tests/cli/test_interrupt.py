@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from modelbuild.cli.main import main
+from tests.e2e.command import modelbuild
 from tests.stages.golden import write_project
 
 CTRL_C = b"\x03"
@@ -51,16 +52,9 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def build_again(folder: Path) -> str:
-    code = "import sys; from modelbuild.cli.main import main; sys.exit(main())"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "build", "-C", str(folder), "--until", "check"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    done = modelbuild(folder, "build", "--until", "check")
+    assert done.code == 0, done.err
+    return done.err
 
 
 def test_ctrl_c_twice_ends_a_build_without_a_traceback(terminal: Terminal, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import queue
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import IO, Any
 import pytest
 
 from modelbuild.artifacts.inspect import inspect
+from tests import prepared
 from tests.cli.conftest import Command
-from tests.e2e.command import REPOSITORY
+from tests.e2e.command import REPOSITORY, modelbuild
 from tests.project.small_project import write_manifest, write_model, write_samples
 
 PATIENCE = 120  # seconds until a test gives up
@@ -45,16 +45,18 @@ class Watching:
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        command, more = prepared.started_command("watch", *words)
         environment = {
             **os.environ,
             "PYTHONPATH": str(REPOSITORY),
             "WATCHFILES_FORCE_POLLING": "",
+            **more,
             **variables,
         }
         if polling:
             environment |= {"WATCHFILES_FORCE_POLLING": "1", "WATCHFILES_POLL_DELAY_MS": "50"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "modelbuild", "watch", *words],
+            command,
             cwd=folder,
             env=environment,
             stdout=stdout,
@@ -297,16 +299,9 @@ def test_a_checkout_that_changes_many_files(folder: Path, watch: Callable[..., W
         git("checkout", "-q", branch)
         said = watching.until(READY)
         assert any(line.startswith("changed: ") for line in said)
-    status = subprocess.run(
-        [sys.executable, "-m", "modelbuild", "build", "net@cam", "--until", "observe", "-n"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=PATIENCE,
-    )
-    assert "0 of " in status.stdout or "nothing to do" in status.stdout
+    status = modelbuild(folder, "build", "net@cam", "--until", "observe", "-n")
+    assert status.code == 0
+    assert "0 of " in status.out or "nothing to do" in status.out
 
 
 def test_what_waiting_cannot_mend(folder: Path, command: Command, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modelbuild.cli.main import main
+from tests import prepared
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,12 @@ class Done:
 def modelbuild(
     folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, timeout: float = 300
 ) -> Done:
-    """Run `modelbuild ARGUMENTS` in `folder`; never a traceback."""
+    """Run `modelbuild ARGUMENTS` in `folder`; never a traceback. The process is forked from one that has
+    imported the command, unless `environment` has what an interpreter reads as it starts."""
+    forked = prepared.command(folder, arguments, environment or {}, timeout)
+    if forked is not None:
+        assert "Traceback" not in forked[1] + forked[2], forked[2]
+        return Done(*forked)
     done = subprocess.run(
         [sys.executable, "-m", "modelbuild", *arguments],
         cwd=folder,

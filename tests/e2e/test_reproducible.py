@@ -17,7 +17,7 @@ SURROUNDINGS = (
     {"umask": 0o022, "jobs": "1", "LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "0", "HOME": "/nonexistent"},
     {
         "umask": 0o077,
-        "jobs": "4",
+        "jobs": "2",
         "LC_ALL": "C.UTF-8",
         "TZ": "Pacific/Auckland",
         "PYTHONHASHSEED": "12345",

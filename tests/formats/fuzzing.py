@@ -23,7 +23,7 @@ from pathlib import Path
 from modelbuild.errors import ModelbuildError
 from tests.formats.mutations import WORDS, Mutation, mutate
 
-SHORT, LONG = 200, 100_000
+SHORT, LONG = 100, 100_000
 SECONDS, BYTES = 2.0, 200 << 20  # of the processor and of memory, for one input
 AIMED = 0.5  # how many of the mutations are aimed at what the format counts and points with
 _SEED = 20261121

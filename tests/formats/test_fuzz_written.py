@@ -147,7 +147,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(
-    "count", [SHORT // 4, pytest.param(MOST, marks=pytest.mark.long)], ids=["short", "long"]
+    "count", [SHORT // 3, pytest.param(MOST, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_mutations(name: str, count: int) -> None:
     assert fuzzing.check(CASES[name], count).read > 0

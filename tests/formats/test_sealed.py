@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.formats import sealed, sealed_keys
 from modelbuild.formats.sealed_keys import Secrets, Sources
+from tests.hypotheses import examples
 
 KEY, EFUSE, FILE = bytes(range(32)), bytes(range(100, 132)), b"what the key file holds\n"
 ONE = Secrets(KEY, FILE)
@@ -32,7 +33,7 @@ def problem(data: bytes, secrets: Secrets) -> str:
     return raised.value.problems[0].what
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     data=st.binary(min_size=1, max_size=300),
     key=st.binary(min_size=16, max_size=64),

@@ -112,3 +112,23 @@ def test_findings_are_as_grave_as_their_codes_say(chip: str) -> None:
             assert found.advice and found.message, (label, found)
         stopped = {found.node for found in placement.findings if found.severity == "error"}
         assert {node for node, unit in placement.units.items() if unit == "none"} <= stopped
+
+
+def test_of_forms_of_other_kinds_nothing_is_told() -> None:
+    """A grouped Conv is neither one of one group nor a depthwise one, whatever its channels: one bound is
+    what it breaks. And of what the lowering does by itself no pass is named."""
+    graph = conv(x=(1, 512, 24, 24), out=512, group=4)
+    (found,) = place(graph, load_recipe("k210")).findings
+    assert "channels 512 > 256 on k210" in found.message and "grouping" not in found.message
+    assert found.advice.startswith("allowed is channels at most 256: ") and "own_passes" not in found.advice
+
+
+def test_chips_are_named_that_hold_the_model_or_none() -> None:
+    graph = behind(conv(x=(1, 8, 4, 4), out=1000), "Conv", (1, 1200, 2, 2), np.zeros((1200, 1000, 3, 3)))
+    for names, told in (
+        (("kl520", "k210", "modalix"), "take a smaller model; or take another chip: kl520 and modalix can"),
+        ((), "take a smaller model"),
+    ):
+        others = [load_recipe(name) for name in names]
+        placed = place(graph, load_recipe("k210"), lambda known=others: known)
+        assert [one.advice for one in placed.findings if one.code == "MB107"] == [told]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -15,7 +15,9 @@ from modelbuild.graph.gradients import RULES
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.session import FloatSession, Many
 from modelbuild.quantize.builders import BUILDERS
+from tests.hypotheses import examples
 from tests.quantize.cases import CASES, F, graph_of, longs, normal, one_node, two
+from tests.rows import row
 
 STEP = 4e-3
 # Beside the cases of the fixed-point operators, what these cannot build.
@@ -72,10 +74,13 @@ FURTHER: dict[str, Graph] = {
 KINKED = ("relu", "clip", "prelu", "leaky", "max", "hard", "abs", "elu", "selu")
 
 
-@pytest.mark.parametrize("name", [*CASES, *FURTHER])
-def test_every_operator_by_central_differences(name: str) -> None:
-    graph = FURTHER[name] if name in FURTHER else CASES[name][0]()
-    assert difference(graph, kinked=any(word in name for word in KINKED)) < 2e-3
+GRAPHS = {name: build() for name, (build, _) in CASES.items()} | FURTHER
+
+
+def test_every_operator_by_central_differences() -> None:
+    for name, graph in GRAPHS.items():
+        with row(name):
+            assert difference(graph, kinked=any(word in name for word in KINKED)) < 2e-3
 
 
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
@@ -85,14 +90,16 @@ def test_gelu(approximate: str) -> None:
     assert difference(graph) < 2e-3
 
 
-@pytest.mark.parametrize("name", [*CASES, *FURTHER])
-def test_no_optimisation_of_onnxruntime_changes_a_gradient(name: str) -> None:
-    graph = FURTHER[name] if name in FURTHER else CASES[name][0]()
-    found = gradient_graph(graph, [*graph.inputs, *graph.outputs])
-    given = {key: normal(*found.graph.shapes[key]) for key in found.graph.inputs}
-    one, other = (FloatSession(found.graph, many=many).run(given) for many in (None, Many(optimized=True)))
-    for key in found.names.values():
-        np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-5, err_msg=key)
+def test_no_optimisation_of_onnxruntime_changes_a_gradient() -> None:
+    for name, graph in GRAPHS.items():
+        with row(name):
+            found = gradient_graph(graph, [*graph.inputs, *graph.outputs])
+            given = {key: normal(*found.graph.shapes[key]) for key in found.graph.inputs}
+            one, other = (
+                FloatSession(found.graph, many=many).run(given) for many in (None, Many(optimized=True))
+            )
+            for key in found.names.values():
+                np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-5, err_msg=key)
 
 
 def test_a_convolution_by_single_cells_needs_no_transposed_one() -> None:
@@ -171,7 +178,7 @@ def windows(draw: st.DrawFn) -> Graph:
 
 
 @given(windows(), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_windows_of_every_kind(graph: Graph, seed: int) -> None:
     try:
         FloatSession(graph).run({"x": np.zeros(graph.shapes["x"], F)})
@@ -185,7 +192,7 @@ JOINING = ("Add", "Sub", "Mul")
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.booleans()), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_graphs_with_branches_and_several_outputs(steps: list[tuple[int, int, bool]]) -> None:
     made = ["x", "z"]
     nodes, outputs = [], []

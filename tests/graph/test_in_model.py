@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -17,6 +17,7 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.session import FloatSession
 from modelbuild.samples.preprocess import apply, from_settings, host_part
+from tests.hypotheses import examples
 
 Settings = dict[str, Any]
 
@@ -114,7 +115,7 @@ def test_real_pictures(shared_data: Path) -> None:
     st.sampled_from(["letterbox", "stretch", "crop"]),
     st.sampled_from(["bilinear", "nearest", "area"]),
 )
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_any_size(size: tuple[int, int], resize: str, kernel: str) -> None:
     chosen: Settings = {"resize": resize, "filter": kernel, "fill": 7, "input_shape": [1, 3, *size]}
     expected, found = fed(passing(), picture(*size), chosen)
@@ -219,7 +220,7 @@ COMBINED = st.fixed_dictionaries(
 
 
 @given(COMBINED, st.tuples(st.integers(1, 30), st.integers(1, 30)), st.booleans())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_any_combination_is_the_hosts_within_one_step(
     chosen: Settings, size: tuple[int, int], resized_inside: bool
 ) -> None:

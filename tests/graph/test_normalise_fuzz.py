@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from modelbuild import importers
@@ -21,6 +21,7 @@ from modelbuild.graph.passes import LOWERING, run_passes
 from modelbuild.graph.session import FloatSession
 from tests.graph import random_rare_steps, random_shape_steps, random_steps
 from tests.graph.random_models import random_model
+from tests.hypotheses import examples
 
 _QUIET = (HealthCheck.too_slow, HealthCheck.filter_too_much)
 _LEFT_BY_EXPORTERS = {"BatchNormalization", "Constant", "Dropout", "Flatten", "Identity", "If", "Shape"}
@@ -70,7 +71,7 @@ def runs(path: Path | Graph) -> bool:
     return True
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=_QUIET)
+@examples(60, suppress_health_check=_QUIET)
 @given(st.randoms(use_true_random=False))
 def test_random_models_keep_their_outputs(dice: Random) -> None:
     _check(dice, [LOWERINGS[dice.randrange(len(LOWERINGS))]])

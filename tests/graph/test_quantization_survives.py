@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.chips.load import chip_names, load_recipe
@@ -16,6 +16,7 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from tests.graph.small import Step, graph
+from tests.hypotheses import examples
 
 PIPELINES = [*dict.fromkeys(load_recipe(chip).passes for chip in chip_names()), tuple(LOWERING)]
 ENTRIES = ("a tensor", "a channel", "asymmetric")
@@ -160,7 +161,7 @@ def _of_codes(found: Graph, node: Node, entries: dict[str, Kept]) -> bool:
     return bool((abs(steps - np.rint(steps)) < 1e-3).all() and codes.min() >= -128 and codes.max() <= 127)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     layers=st.lists(
         st.tuples(st.sampled_from(list(LAYERS)), st.sampled_from(ENTRIES)), min_size=1, max_size=3

@@ -85,6 +85,6 @@ def test_the_list(chip: str) -> None:
 
 
 @pytest.mark.parametrize("chip", ["mlsoc", "modalix"])
-@pytest.mark.parametrize(("graph", "runs"), [row[1:] for row in LIMITS], ids=[row[0] for row in LIMITS])
-def test_limits(graph: Graph, runs: bool, chip: str) -> None:
-    assert on_npu(graph, chip) == runs
+def test_limits(chip: str) -> None:
+    found = [(name, on_npu(graph, chip)) for name, graph, _ in LIMITS]
+    assert found == [(name, runs) for name, _, runs in LIMITS]

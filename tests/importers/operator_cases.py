@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,21 @@ class Case:
 
     def versions(self) -> list[int]:
         """The operator sets in which the operator has another definition than in the one before."""
-        known = sorted(
-            s.since_version
-            for s in onnx.defs.get_all_schemas_with_history()
-            if s.name == self.op and s.domain == "" and not s.deprecated
-        )
+        known = standard_sets().get(self.op, [])
         in_force = max((version for version in known if version <= 7), default=7)
         found = {max(version, 7) for version in known if version >= in_force}
         ends = {max(self.since, 7)} if self.since > min(found, default=7) else set[int]()
         return sorted(version for version in found | ends if self.since <= version < self.until)
+
+
+@cache
+def standard_sets() -> dict[str, list[int]]:
+    """Of every standard operator the operator sets that define it anew."""
+    found: dict[str, list[int]] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if not schema.domain and not schema.deprecated:
+            found.setdefault(schema.name, []).append(schema.since_version)
+    return {name: sorted(versions) for name, versions in found.items()}
 
 
 def saved(folder: Path, case: Case, opset: int) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
 import pytest
 
 from modelbuild import importers
@@ -14,7 +13,7 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.importers.refused import OPERATORS as REFUSED_BY_TABLE
 from tests.importers import cases_elementwise, cases_shaping, cases_windows
 from tests.importers.cases_windows import REFUSED
-from tests.importers.operator_cases import Case, saved
+from tests.importers.operator_cases import Case, saved, standard_sets
 
 CASES = (*cases_elementwise.CASES, *cases_shaping.CASES, *cases_windows.CASES)
 
@@ -28,17 +27,8 @@ QUANTIZED = {"DequantizeLinear", "QLinearConv", "QLinearMatMul", "QuantizeLinear
 
 def _versions() -> set[tuple[str, int]]:
     """Every standard operator with each set from 7 on in which its definition is another one."""
-    history = [s for s in onnx.defs.get_all_schemas_with_history() if not s.domain and not s.deprecated]
-    found = set()
-    for schema in history:
-        newest = (
-            max(s.since_version for s in history if s.name == schema.name and s.since_version <= 7)
-            if (schema.since_version <= 7)
-            else schema.since_version
-        )
-        if schema.since_version == newest:
-            found.add((schema.name, max(newest, 7)))
-    return found
+    # Of those up to 7 the newest is what set 7 has.
+    return {(name, max(version, 7)) for name, versions in standard_sets().items() for version in versions}
 
 
 def test_every_operator_and_version_is_in_a_table() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
+from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor, whole_tensor
 from modelbuild.errors import ModelbuildError
 from modelbuild.kpu.named import Named, Step
 from modelbuild.kpu.simulator import Access, Event
@@ -19,6 +19,7 @@ SHAPES = st.lists(st.integers(1, 9), max_size=4).map(tuple)
 STEPS = st.builds(Step, st.text(), st.integers(0, 1), st.integers(0, 9), NAMES, NAMES)
 TENSORS = st.one_of(
     st.builds(float_tensor, st.text(), SHAPES),
+    st.builds(whole_tensor, st.text(), SHAPES, st.sampled_from([32, 64])),
     st.builds(
         QuantizedTensor,
         st.text(),
@@ -49,6 +50,7 @@ def test_text_and_back(steps: list[Step], tensors: list[QuantizedTensor]) -> Non
         {"steps": [], "tensors": {"x": [[-1, -1, 4]]}},
         {"steps": [], "tensors": {"x": [[4], "wide"]}},
         {"steps": [], "tensors": {"x": [[4], 1, 2, 3, 4]}},
+        {"steps": [], "tensors": {"x": [[4], 1, 2, 7]}},
     ],
 )
 def test_any_other_text_is_refused(found: object) -> None:

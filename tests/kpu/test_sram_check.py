@@ -26,4 +26,5 @@ def test_layers_that_can_be_divided_are_no_finding() -> None:
     whole = 2 * 64 * 64 * 64  # bytes of rows of the output, were it as wide as the input
     assert not check_sram(graph, units, chip, whole)
     assert not check_sram(graph, units, chip, whole // 2)
-    assert check_sram(graph, units, chip, 64 * 64)
+    assert not check_sram(graph, units, chip, 64 * 64)  # in strips
+    assert check_sram(graph, units, chip, 8 * 64)

@@ -42,6 +42,8 @@ from tests.manifest.knob_manifests import text, values
             "`weight_bitwidth_mode: int8` is not possible with `datapath_bitwidth_mode: mixbw`",
         ),
         ("kl720", {"flops_ratio": 0.5}, "`flops_ratio: 0.5` goes with `mode: mixbw`"),
+        ("k210", {"flops_ratio": 0.5}, "`flops_ratio: 0.5` has no effect on k210"),
+        ("k210", {"margin_db": 2}, "`margin_db` has no effect on k210"),
         (
             "kl720",
             {"outlier_factor": 2},

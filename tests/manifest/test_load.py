@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.manifest import schema
 from modelbuild.manifest.load import load
 from modelbuild.manifest.manifest import Manifest
+from tests.hypotheses import examples
 
 EVERYTHING_WRONG = """\
 modelbuild: 1
@@ -129,13 +130,13 @@ sections = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(sections)
 def test_any_manifest_like_text_is_loaded_or_refused(entries: dict[str, str]) -> None:
     loaded_or_refused("modelbuild: 1\n" + "".join(f"{key}: {value}\n" for key, value in entries.items()))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_a_damaged_manifest_is_loaded_or_refused(data: st.DataObject) -> None:
     text = EVERYTHING_WRONG

@@ -17,6 +17,7 @@ from modelbuild.build.action import FileInput
 from modelbuild.build.key import fields, key_of
 from modelbuild.manifest.load import load
 from modelbuild.manifest.plan import plan
+from tests.hypotheses import examples
 from tests.manifest import written
 
 SETS = ("ones", "twos", "pairs")
@@ -228,7 +229,7 @@ def test_no_handwriting_changes_a_key(
 
 
 @pytest.mark.long
-@settings(deadline=None, max_examples=400, phases=PHASES)
+@examples(400, phases=PHASES)
 @GIVEN
 def test_no_handwriting_changes_a_key_in_many_tries(
     folder: Path, manifest: dict[str, Any], seed: int, shaky: float, out: bool

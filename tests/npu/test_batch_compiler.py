@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -27,6 +27,7 @@ from modelbuild.npu.savings import savings, sizes_of
 from modelbuild.npu.simulator import simulate
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown_models, random_inputs, seeds
 
@@ -79,7 +80,7 @@ def test_nothing_is_widened_that_nobody_asked_for() -> None:
     assert compiled == compile_model(conv(), RECIPE, {})
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(model=grown_models(), seed=seeds, wanted=st.integers(2, 4))
 def test_a_program_runs_several_pictures(model: FixedModel, seed: int, wanted: int) -> None:
     compiled, batch = compile_batch(model, RECIPE, {}, wanted)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, Integers, Parameter
@@ -16,6 +16,7 @@ from modelbuild.arithmetic.validation import validate
 from modelbuild.npu.batching import CODE, Batched, own_batch, widen
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 from tests.npu.strategies import grown_models, random_inputs, seeds, single_operators
 
 
@@ -46,7 +47,7 @@ def assert_row_by_row(model: FixedModel, found: Batched, seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data(), seed=seeds, wanted=st.integers(1, 4))
 def test_each_operator_row_by_row_or_not_at_all(
     kind: str, data: st.DataObject, seed: int, wanted: int
@@ -63,7 +64,7 @@ def test_each_operator_row_by_row_or_not_at_all(
             assert_row_by_row(model, found, seed)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(model=grown_models(), seed=seeds, wanted=st.integers(2, 5))
 def test_whole_models_row_by_row_or_not_at_all(model: FixedModel, seed: int, wanted: int) -> None:
     found = widen(model, wanted)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -22,6 +22,7 @@ from modelbuild.npu.too_little_sram import TooLittleSram
 from tests.arithmetic import oracle
 from tests.arithmetic.dice import Dice, one
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 from tests.npu.strategies import (
     grown,
@@ -59,7 +60,7 @@ def test_every_operator_is_translated() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=st.data(), seed=seeds)
 def test_each_operator_equals_kernels_and_oracle(kind: str, data: st.DataObject, seed: int) -> None:
     model = data.draw(single_operators(kind))
@@ -72,7 +73,7 @@ def test_each_operator_equals_kernels_and_oracle(kind: str, data: st.DataObject,
     assert_equal(found.outputs, oracle.run(model, inputs))
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(model=grown_models(), sram=sram_sizes, seed=seeds)
 def test_whole_models_equal_in_every_layer_and_cycle(model: FixedModel, sram: int, seed: int) -> None:
     program = compiled(model, sram)
@@ -86,7 +87,7 @@ def test_whole_models_equal_in_every_layer_and_cycle(model: FixedModel, sram: in
     assert program.memory.sram_peak <= sram
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(model=grown_models())
 def test_feature_maps_that_live_at_once_do_not_overlap(model: FixedModel) -> None:
     memory = compiled(model).memory
@@ -99,7 +100,7 @@ def test_feature_maps_that_live_at_once_do_not_overlap(model: FixedModel) -> Non
             assert apart or not (together or border), (mine, other)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(model=grown_models())
 def test_compiling_is_deterministic(model: FixedModel) -> None:
     assert compiled(model) == compiled(replace(model, tensors=dict(reversed(model.tensors.items()))))

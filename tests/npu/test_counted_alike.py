@@ -48,7 +48,8 @@ def masked(instruction: Instruction) -> tuple[Any, ...]:
     return type(instruction), *((name, getattr(instruction, name)) for name in shown)
 
 
-# Share of the chip's SRAM, tiling, pictures a run.
+# What is cut otherwise; and of the chip's SRAM the share, the tiling, pictures a run.
+MODELS = (("mlperf_resnet8", "kl720"), ("mlperf_resnet8", "modalix"), ("yunet_n_320", "modalix"))
 VARIANTS = ((8, "default", 1), (1, "deep", 1), (8, "deep", 1), (1, "default", 3), (8, "deep", 2))
 
 
@@ -106,13 +107,11 @@ def test_the_same_instructions(shared_data: Path, name: str, chip: str) -> None:
     assert len(streams) == 1 and streams == expected
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda found: f"sram/{found[0]}-{found[1]}-batch{found[2]}")
-@pytest.mark.parametrize(
-    ("name", "chip"), [("mlperf_resnet8", "kl720"), ("mlperf_resnet8", "modalix"), ("yunet_n_320", "modalix")]
-)
+@pytest.mark.parametrize(("model", "variant"), spread(MODELS, VARIANTS), ids=str)
 def test_the_same_instructions_cut_otherwise(
-    shared_data: Path, name: str, chip: str, variant: tuple[int, str, int]
+    shared_data: Path, model: tuple[str, str], variant: tuple[int, str, int]
 ) -> None:
+    name, chip = model
     found = pair(shared_data / f"models/onnx/{name}.onnx", chip)
     share, tiling, batch = variant
     options = {"sram_bytes": int(found.recipe.hardware.sram_bytes.value) // share, "tiling": tiling}

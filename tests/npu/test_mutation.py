@@ -14,7 +14,7 @@ from tests.npu.sealing import border, seal
 from tests.npu.strategies import network, random_inputs, recipe
 
 Case = tuple[CompiledModel, dict[str, np.ndarray], Simulation]
-COUNT = 1000
+COUNTS = pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.long)])
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +54,11 @@ def _draw(cases: list[Case], rng: np.random.Generator) -> Case:
     return cases[int(rng.integers(len(cases)))]
 
 
-def test_as_packaged(cases: list[Case]) -> None:
+@COUNTS
+def test_as_packaged(cases: list[Case], count: int) -> None:
     rng = np.random.default_rng(1)
     outcomes: Counter[str] = Counter()
-    for _ in range(COUNT):
+    for _ in range(count):
         case = _draw(cases, rng)
         program = case[0]
         start = border(program.command)
@@ -70,13 +71,14 @@ def test_as_packaged(cases: list[Case]) -> None:
                 _changed(program.weights, position - len(program.command), rng),
             )
         outcomes[_outcome(case, command, weights)] += 1
-    assert outcomes == {"error": COUNT}
+    assert outcomes == {"error": count}
 
 
-def test_instructions_with_checksums_renewed(cases: list[Case]) -> None:
+@COUNTS
+def test_instructions_with_checksums_renewed(cases: list[Case], count: int) -> None:
     rng = np.random.default_rng(2)
     outcomes: Counter[str] = Counter()
-    for _ in range(COUNT):
+    for _ in range(count):
         case = _draw(cases, rng)
         program = case[0]
         position = int(rng.integers(border(program.command), len(program.command)))
@@ -84,21 +86,22 @@ def test_instructions_with_checksums_renewed(cases: list[Case]) -> None:
         sealed = seal(command, program.weights, program.host)
         outcomes[_outcome(case, sealed, program.weights)] += 1
     print(f"instruction bytes: {dict(outcomes)}")
-    assert outcomes["same"] <= COUNT * 0.05
+    assert outcomes["same"] <= count * 0.05
     assert outcomes["error"] and outcomes["other"]
 
 
-def test_weights_with_checksums_renewed(cases: list[Case]) -> None:
+@COUNTS
+def test_weights_with_checksums_renewed(cases: list[Case], count: int) -> None:
     """One input meets a weight once: what rounds away there is not seen, so the bound is lower."""
     rng = np.random.default_rng(3)
     outcomes: Counter[str] = Counter()
-    for _ in range(COUNT // 2):
+    for _ in range(count // 2):
         case = _draw([case for case in cases if case[0].weights], rng)
         program = case[0]
         weights = _changed(program.weights, int(rng.integers(len(program.weights))), rng)
         outcomes[_outcome(case, seal(program.command, weights, program.host), weights)] += 1
     print(f"weight bytes: {dict(outcomes)}")
-    assert outcomes["same"] <= COUNT // 2 * 0.4
+    assert outcomes["same"] <= count // 2 * 0.4
 
 
 def test_the_descriptor_and_header_are_sealed_too(cases: list[Case]) -> None:

@@ -40,7 +40,8 @@ def test_of_npu_the_simulator_knows_the_program_only() -> None:
 
 def test_nobody_else_knows_how_the_simulator_counts() -> None:
     for path, inside in files():
-        assert inside or not COUNTS.intersection(imported(path)), path
+        if not inside and "simulator" in path.read_text("utf-8"):  # or it cannot import one
+            assert not COUNTS.intersection(imported(path)), path
 
 
 def test_the_compiler_does_not_run_the_simulator() -> None:

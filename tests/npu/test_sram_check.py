@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.chips.load import load_recipe
@@ -13,6 +13,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import compile_model
 from modelbuild.npu.sram_check import check_sram
 from modelbuild.npu.too_little_sram import TooLittleSram
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown, seeds
 
@@ -35,7 +36,7 @@ def test_what_compile_would_say() -> None:
     assert check_sram(replace(model, arithmetic="float32"), RECIPE, {"sram_bytes": 100}) == []
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, sram=st.sampled_from([16, 64, 128, 256, 512, 1024, 4096]))
 def test_it_is_found_where_compile_ends_with_it(seed: int, sram: int) -> None:
     model = grown(seed)

@@ -71,6 +71,7 @@ def every_file(folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield path, path.read_bytes()
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_no_key_is_left_anywhere(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     recording = ["--events", "e.jsonl", "--trace", "t.json", "--profile"]
     assert main(["build", "-C", str(folder), "-v", "-j", "1", *recording]) == 0
@@ -309,6 +310,7 @@ def post(outputs, inputs):
 """
 
 
+@pytest.mark.usefixtures("started_workers")
 def test_no_process_of_a_users_has_the_keys(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

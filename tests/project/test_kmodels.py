@@ -163,6 +163,20 @@ def test_a_dump_has_the_code_the_operations_and_the_memory(
     assert not (folder / "tiles.txt").exists()
 
 
+def test_nodes_on_the_cpu_are_warned_of_by_what_they_take(tmp_path: Path) -> None:
+    """Not by where they stand: the sum and the mean, whose maps are copied, more than a tenth of the time."""
+    project = api.open_project(write(tmp_path / "p", ends_in="Softmax"))
+    (said,) = api.evaluate_selected(project, ["net@maix"])
+    found = api.check(project, ["net@maix"]).findings
+    told = {finding["node"]: finding for finding in found if finding["code"] in ("MB103", "MB104")}
+    shares = {node: finding["time_ms"] / said["total_ms"] for node, finding in told.items()}
+    assert {node: (told[node]["severity"], share > 0.1) for node, share in shares.items()} == {
+        "residual": ("warning", True),
+        "mean": ("warning", True),
+        "softmax": ("note", False),
+    }
+
+
 def test_floats_are_those_of_the_source(built_once: Path) -> None:
     """Nothing is quantized on a CPU: no record, no observation, and the SNR of rounding alone."""
     report = read_json(built_once / "reports/p-any/report.json")
@@ -188,13 +202,12 @@ def test_run_and_compare(built_once: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("package", ["p-maix", "p-any"])
 def test_each_operation_is_timed(built_once: Path, package: str) -> None:
-    """In the report, as the compiler planned it; and `evaluate` had predicted as much."""
+    """In the report, as the compiler planned it; the times that stand above are of the same operations."""
     report = read_json(built_once / "reports" / package / "report.json")["models"][0]
     plan, predicted = report["memory_plan"], report["performance"]
     steps, times = plan["executed"], plan["times"]
     assert times["time_ms"] == pytest.approx(sum(step["time_ms"] for step in steps))
-    # scales of 1 need no factor: a few operations of the CPU less
-    assert times["time_ms"] == pytest.approx(predicted["total_ms"], rel=1e-3)
+    assert times["time_ms"] == pytest.approx(predicted["total_ms"])
     assert times["cpu_ms"] > 0 and times["cpu_ms"] == pytest.approx(sum(step["cpu_ms"] for step in steps))
     parts = ("upload_ms", "compute_ms", "weights_ms", "download_ms", "overhead_ms")
     on_kpu = {part for part in parts if times[part] > 0}
@@ -206,6 +219,26 @@ def test_each_operation_is_timed(built_once: Path, package: str) -> None:
     assert ("Maps uploaded to the KPU" in page) == (package == "p-maix")
     upload = [step for step in steps if step["name"] == "kpu_upload"]
     assert all(step["bytes"] == 3 * 16 * 16 or step["upload_ms"] > 0 for step in upload)
+
+
+def test_evaluate_tells_of_the_file_that_is_built(
+    built_once: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the report does; by other rates as well; of what would be built otherwise, the outline."""
+
+    def told(*words: str) -> dict[str, Any]:
+        assert main(["-C", str(built_once), "evaluate", "net@maix", "--json", *words]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    report = read_json(built_once / "reports/p-maix/report.json")["models"][0]
+    said = told()
+    assert said["built"] is True and said["target"] == "maix"
+    assert said["total_ms"] == report["performance"]["total_ms"]
+    assert said["memory"]["kmodel"] == (built_once / "dist/p-maix/net.kmodel").stat().st_size
+    fast = told("--clock", "500e6")
+    assert fast["built"] is True and fast["total_ms"] == pytest.approx(said["total_ms"] / 1.25, rel=1e-3)
+    assert told("--activations", "uint8")["built"] is False
 
 
 @pytest.mark.parametrize(("pair", "made"), [("net@maix", "kpu_conv"), ("net@any", "conv")])
@@ -352,7 +385,7 @@ def test_settings_that_make_no_sense(
 
 def test_defaults_written_out_are_no_settings(tmp_path: Path) -> None:
     text = MANIFEST.replace(
-        "{chip: k210,", "{chip: k210, compile: {tiling: default, weight_compress: false},"
+        "{chip: k210,", "{chip: k210, compile: {tiling: default, weight_compress: false, batch: 1},"
     )
     assert api.open_project(write(tmp_path / "project", text)).plan.names()
 
@@ -381,11 +414,13 @@ def test_a_record_says_nothing_of_floats(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_less_of_the_kpus_memory(built_once: Path, tmp_path: Path) -> None:
     """The chain is cut, which is told, and no value changes."""
-    text = MANIFEST.replace("{chip: k210,", "{chip: k210, compile: {sram_bytes: 4096},")
+    text = MANIFEST.replace("{chip: k210,", "{chip: k210, compile: {sram_bytes: 5120},")
     root = write(tmp_path / "project", text)
     report = api.build(api.open_project(root), ["p-maix"])
     assert report.ok, report.to_json()["failures"]
     source = str(root / "data/0.npy")
+    told = read_json(root / "reports/p-maix/report.json")["models"][0]
+    assert told["performance"]["memory"]["sram"] == 4096
     few, all_ = (api.run(folder / "dist/p-maix/net.kmodel", source) for folder in (root, built_once))
     np.testing.assert_array_equal(few.outputs["scores"], all_.outputs["scores"])
 
@@ -440,14 +475,14 @@ def test_damage_is_told_with_the_file(built_once: Path, tmp_path: Path) -> None:
 def test_more_than_the_general_ram_is_told_before_anything_is_observed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The maps of the first layer do not fit the KPU's RAM: as floats on the CPU they take 19 MB."""
+    """The input takes 3.7 MB, and the maps of the first layer, which the KPU's RAM does not hold, more."""
     root = write(tmp_path / "p", MANIFEST.replace(", accept: {snr_db: 20}", ""))
     model = onnx.load(root / "net.onnx")
-    for axis, size in ((2, 240), (3, 320)):
+    for axis, size in ((2, 480), (3, 640)):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
     onnx.save_model(model, root / "net.onnx")
     for index in range(4):
-        np.save(root / f"data/{index}.npy", np.full((1, 3, 240, 320), index / 4, np.float32))
+        np.save(root / f"data/{index}.npy", np.full((1, 3, 480, 640), index / 4, np.float32))
     assert main(["-C", str(root), "build", "net@maix", "--jobs", "1", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     (failure,) = report["failures"]
@@ -456,3 +491,32 @@ def test_more_than_the_general_ram_is_told_before_anything_is_observed(
     assert failure["action"] == "net@maix:observe"
     assert main(["-C", str(root), "evaluate", "net@maix", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fits"] is False
+
+
+def test_names_that_are_asked_for_stand_in_the_file_that_is_missing(
+    built_once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(built_once / "dist/p-maix/net.kmodel", tmp_path / "net.kmodel")
+    np.savez(tmp_path / "x.npz", image=sample(built_once))
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 2
+    said = capsys.readouterr().err
+    assert "no array called input0" in said and "put net.json beside net.kmodel" in said
+    shutil.copy(built_once / "dist/p-maix/net.json", tmp_path / "net.json")
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 0
+    np.savez(tmp_path / "x.npz", other=sample(built_once))
+    assert main(["-C", str(tmp_path), "run", "net.kmodel", "--input", "x.npz"]) == 2
+    assert "net.json" not in capsys.readouterr().err.partition("do:")[2]
+
+
+def test_a_package_that_failed_its_gate_is_told_where_its_file_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write(tmp_path / "p", MANIFEST.replace("snr_db: 20", "snr_db: 90, fps: 1"))
+    run = ["-C", str(root), "run", "dist/p-maix/net.kmodel", "--input", "data/0.npy"]
+    assert main(run) == 2
+    said = capsys.readouterr().err
+    assert "is not built" in said and "`modelbuild build p-maix` puts its files there" in said
+    assert not api.build(api.open_project(root), ["p-maix"]).ok
+    assert main(run) == 2
+    said = capsys.readouterr().err
+    assert "failed its gate at the last build" in said and "net@maix --level hardware" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,12 @@ def make(
     record = quantize(graph, observations, Settings.read(settings or {}), recipe.number_format)
     placed = units or {node.name: "npu" for node in graph.nodes}
     return Made(graph, given, observations, record, apply(graph, placed, record, recipe))
+
+
+@cache
+def made_of(case: str, chip: str) -> Made:
+    """A case of the table with the chip's default settings; made once for all tests of a module."""
+    return make(CASES[case][0](), chip)
 
 
 def normal(*shape: int, seed: int = 1) -> np.ndarray[Any, Any]:

@@ -20,7 +20,9 @@ from modelbuild.quantize.apply import apply
 from modelbuild.quantize.builders import BUILDERS
 from modelbuild.quantize.verify import verify
 from tests.arithmetic import oracle
-from tests.quantize.cases import CASES, Made, graph_of, make, normal, one_node, samples_of, two
+from tests.pairs import by_column
+from tests.quantize.cases import CASES, Made, graph_of, made_of, make, normal, one_node, samples_of, two
+from tests.rows import row
 
 LOSS = {"modalix": 0.0, "kl720": 7.0, "kl520": 14.0}  # dB: symmetric costs a bit, a power of two another
 
@@ -36,32 +38,36 @@ def exact(fixed: FixedModel, sample: dict[str, np.ndarray]) -> dict[str, np.ndar
     return {name: dequantize_array(found[name], fixed.tensors[name]) for name in fixed.outputs}
 
 
-@pytest.mark.parametrize("chip", sorted(LOSS))
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_fixed_follows_float(case: str, chip: str) -> None:
-    build, least = CASES[case]
-    assert worst(make(build(), chip)) >= least - LOSS[chip]
+@pytest.mark.parametrize(
+    ("chip", "cases"), [("modalix", sorted(CASES)), *by_column(sorted(CASES), ("kl520", "kl720"))]
+)
+def test_fixed_follows_float(chip: str, cases: list[str]) -> None:
+    assert {"modalix", "kl520", "kl720"} == set(LOSS)
+    for case in cases:
+        with row(case):
+            assert worst(made_of(case, chip)) >= CASES[case][1] - LOSS[chip]
 
 
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_kernels_equal_the_oracle_on_applied_models(case: str) -> None:
-    made = make(CASES[case][0](), "modalix")
-    fixed = made.fixed
-    integers = {name: quantize_array(made.samples[0][name], fixed.tensors[name]) for name in fixed.inputs}
-    expected, found = oracle.run(fixed, integers), FixedSession(fixed).run(integers, "all")
-    for name, values in found.items():
-        np.testing.assert_array_equal(values, expected[name])
+def test_kernels_equal_the_oracle_on_applied_models() -> None:
+    for case in sorted(CASES):
+        made = made_of(case, "modalix")
+        fixed = made.fixed
+        integers = {name: quantize_array(made.samples[0][name], fixed.tensors[name]) for name in fixed.inputs}
+        expected, found = oracle.run(fixed, integers), FixedSession(fixed).run(integers, "all")
+        for name, values in found.items():
+            np.testing.assert_array_equal(values, expected[name], err_msg=case)
 
 
-@pytest.mark.parametrize("case", sorted(CASES))
-def test_onnxruntime_gives_the_same_on_the_qdq_file(case: str) -> None:
-    made = make(CASES[case][0](), "modalix")
-    session = onnxruntime.InferenceSession(
-        fixed_onnx.to_bytes(made.fixed), providers=["CPUExecutionProvider"]
-    )
-    found = dict(zip(made.fixed.outputs, session.run(None, dict(made.samples[0])), strict=True))
-    for name, values in exact(made.fixed, made.samples[0]).items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=0)
+def test_onnxruntime_gives_the_same_on_the_qdq_file() -> None:
+    for case in sorted(CASES):
+        with row(case):
+            made = made_of(case, "modalix")
+            session = onnxruntime.InferenceSession(
+                fixed_onnx.to_bytes(made.fixed), providers=["CPUExecutionProvider"]
+            )
+            found = dict(zip(made.fixed.outputs, session.run(None, dict(made.samples[0])), strict=True))
+            for name, values in exact(made.fixed, made.samples[0]).items():
+                np.testing.assert_allclose(found[name], values, rtol=1e-6, atol=0)
 
 
 def test_every_builder_is_covered() -> None:

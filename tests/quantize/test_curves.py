@@ -29,6 +29,7 @@ from modelbuild.quantize.tables import Function
 from modelbuild.quantize.verify import verify
 from tests.arithmetic.dice import one
 from tests.conftest import REPOSITORY
+from tests.hypotheses import examples
 
 Real = np.ndarray
 Reference = Callable[[Real], Real]
@@ -104,7 +105,7 @@ def test_as_few_segments_as_do(name: str, reach: float, segments: int) -> None:
     assert (1234 - aside.start) % (1 << aside.bits) == 0  # a segment begins at the zero point
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(reach=st.floats(0.1, 200.0), zero=st.integers(-32768, 32767), room=st.floats(0.2, 4.0))
 def test_constants_are_those_of_the_page(reach: float, zero: int, room: float) -> None:
     x, y = tensor("x", reach / 32768, zero), tensor("y", room * reach / 32768)

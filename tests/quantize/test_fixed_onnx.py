@@ -20,6 +20,7 @@ from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import fixed_onnx
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 from tests.quantize.cases import make, normal, one_node
 
 
@@ -71,7 +72,7 @@ def test_the_file_says_what_it_is() -> None:
     assert proto.graph.input[0].name == "x" and proto.graph.output[0].name == "y"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(at=st.integers(0, len(DATA) - 1), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_refused_or_harmless(at: int, bit: int) -> None:
     damaged = bytearray(DATA)
@@ -82,7 +83,7 @@ def test_a_flipped_bit_is_refused_or_harmless(at: int, bit: int) -> None:
         assert error.exit_code == 2
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(size=st.integers(0, len(DATA) - 1))
 def test_a_truncated_file_is_refused(size: int) -> None:
     with pytest.raises(ModelbuildError):

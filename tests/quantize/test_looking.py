@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.quantize.looking import VALUES, places_in, random_signs
+from tests.hypotheses import examples
 
 SIGNS = "+++++---++++-+--+---+---"
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_every_channel_row_and_column_is_looked_at(dims: list[int]) -> None:
     shape = tuple(dims)
     places = places_in(shape)

@@ -7,7 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from modelbuild.errors import ModelbuildError
+from modelbuild.quantize.accuracy import of_classes
 from modelbuild.quantize.measure import Difference, TopK, snr_db, top_k
+from modelbuild.quantize.verify import check_labels
 
 
 def test_difference_over_two_samples() -> None:
@@ -20,6 +23,25 @@ def test_difference_over_two_samples() -> None:
     assert difference.largest == pytest.approx(1.0)
     assert difference.cosine == pytest.approx((9 + 20 + 101) / math.sqrt(125 * (9 + 25 + 10.1**2)))
     assert set(difference.to_json()) == {"snr_db", "snr_db_mean", "cosine", "max_abs"}
+
+
+def test_of_whole_numbers_the_share_that_is_equal_is_told() -> None:
+    difference = Difference()
+    difference.add(np.array([3, 4, 5, 6]), np.array([3.0, 4.0, 7.0, 6.0], np.float32))
+    assert difference.to_json()["equal"] == 0.75
+
+
+def test_an_output_of_classes_is_held_against_labels() -> None:
+    measure = of_classes("y", [3, 1], whole=True)
+    measure.add({"y": np.array([[3.0]], np.float32)}, {})
+    measure.add({"y": np.array([[2.0]], np.float32)}, {})
+    assert measure.values() == {"top1": 0.5}
+    five = of_classes("y", [3], whole=True)
+    five.add({"y": np.array([1, 0, 2, 4, 3], np.float32)}, {})
+    assert five.values() == {"top1": 0, "top5": 1}
+    check_labels([99], "y", (1, 5), whole=True)
+    with pytest.raises(ModelbuildError, match="tells 6"):
+        check_labels([0], "y", (1, 2, 3), whole=True)
 
 
 def test_sums_are_added_in_an_order_of_their_own() -> None:

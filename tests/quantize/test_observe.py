@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -20,6 +20,7 @@ from modelbuild.quantize.histogram import BINS
 from modelbuild.quantize.looking import VALUES
 from modelbuild.quantize.observe import AT_ONCE, GRADIENT_SAMPLES, Observations, observe
 from modelbuild.quantize.settings import THREADS
+from tests.hypotheses import examples
 from tests.quantize.cases import graph_of, make, normal, one_node, samples_of
 
 RELU = one_node("Relu", (2, 3, 4))
@@ -82,7 +83,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**30), st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_damaged_files_are_refused_or_read(damaged: tuple[Path, bytes], place: int, flip: int) -> None:
     path, data = damaged
     changed = bytearray(data)

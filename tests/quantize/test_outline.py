@@ -24,8 +24,9 @@ from modelbuild.quantize.outline import OPAQUE, outline
 from modelbuild.quantize.quantize import quantize
 from modelbuild.quantize.settings import Settings
 from tests.graph.random_models import random_model
-from tests.pairs import spread
+from tests.pairs import by_column, few, spread
 from tests.quantize.cases import CASES, graph_of, longs, make, normal, one_node, two
+from tests.rows import row
 
 CHIPS = ("kl520", "kl720", "modalix")
 # What observed numbers decide. Everything else of an operator is the same in both.
@@ -101,11 +102,12 @@ def test_real_models(shared_data: Path, name: str, chip: str) -> None:
     assert_alike(outline(graph, units, recipe, settings), apply(graph, units, record, recipe))
 
 
-@pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("case", CASES)
-def test_every_operator(case: str, chip: str) -> None:
-    graph = CASES[case][0]()
-    assert_alike(of(graph, chip, QUICK), make(graph, chip, QUICK).fixed)
+@pytest.mark.parametrize(("chip", "cases"), by_column(CASES, CHIPS))
+def test_every_operator(chip: str, cases: list[str]) -> None:
+    for case in cases:
+        with row(case):
+            graph = CASES[case][0]()
+            assert_alike(of(graph, chip, QUICK), make(graph, chip, QUICK).fixed)
 
 
 @pytest.mark.parametrize("case", ["conv", "sigmoid", "softmax", "add", "matmul", "average_pool"])
@@ -230,7 +232,7 @@ def test_a_gather_by_computed_indices_is_opaque() -> None:
     assert made.operators[1].inputs == ("z", "i")
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", few(range(60), 20))
 def test_random_models_have_an_outline(seed: int, tmp_path: Path) -> None:
     """Whatever a model holds, evaluating it is not refused here."""
     (tmp_path / "model.onnx").write_bytes(random_model(Random(seed)).SerializeToString())

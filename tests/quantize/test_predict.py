@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.graph.model import Node
@@ -18,6 +18,7 @@ from modelbuild.quantize.number_format import TensorFormat
 from modelbuild.quantize.observe import observe
 from modelbuild.quantize.predict import activation_noise, decibels, squared_errors, weight_noise
 from modelbuild.quantize.weighted import weighted
+from tests.hypotheses import examples
 from tests.quantize.cases import graph_of, normal, samples_of
 from tests.quantize.histograms import histogram_of
 
@@ -30,7 +31,7 @@ def quantized(values: Any, form: TensorFormat, grid: tuple[float, int]) -> Any:
     return (np.clip(np.rint(values / scale) + zero, form.low, form.high) - zero) * scale
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     bits=st.sampled_from([4, 8, 16]),
     low=st.floats(-8, 0),

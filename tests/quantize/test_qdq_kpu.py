@@ -18,6 +18,7 @@ from modelbuild.quantize import fixed_onnx
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.kpu import made
 from tests.arithmetic.kpu.cases import BUILDERS
+from tests.hypotheses import examples
 
 LEVELS = (
     onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -38,7 +39,7 @@ def in_onnxruntime(model: FixedModel, inputs: dict[str, Any], level: Any) -> dic
 
 
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 2**32 - 1), level=st.sampled_from(LEVELS))
 def test_every_operator_gives_the_same(kind: str, seed: int, level: object) -> None:
     dice = Dice(seed)

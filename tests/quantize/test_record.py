@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.quantize import record as records
 from modelbuild.quantize.record import Record, TensorRecord
+from tests.hypotheses import examples
 
 FORMAT = "activations=int8 weights=int8 symmetric=no scale=free per_channel=yes"
 LINE = TensorRecord("x", "input", 8, True, 0.1, -3, -12.5, 13.0, "mse", 40.5, 31.2)
@@ -22,7 +23,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=
 REALS = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     names=st.lists(NAMES, min_size=1, max_size=4, unique=True),
     scale=st.floats(2.0**-200, 2.0**127),

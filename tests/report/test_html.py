@@ -389,5 +389,5 @@ def test_of_a_kmodel_nodes_are_counted_as_the_gate_does_and_functions_beside_the
     reader = read(render(maker.collect()))
     assert "CPUnodes14functionsoftheCPU" in "".join(words(reader).split())
     (caption,) = [caption for caption in reader.tables if caption.startswith("Functions of the CPU")]
-    assert [row[0] for row in reader.tables[caption]] == ["Function", "a/2", "b/2", "c/2", "d/2"]
+    assert [row[0] for row in reader.tables[caption]] == ["Function", "a/2, b/2 … d/2 (4)"]
     assert {"Unit", "Tiles"}.isdisjoint(reader.tables["Layers"][0])

@@ -70,4 +70,5 @@ def test_other_forms() -> None:
 def test_long_names_lose_their_middle() -> None:
     name = "model/conv2d_1/Relu;model/conv2d_1/BiasAdd;model/conv2d_1/Conv2D"
     assert text.short(name) == "model/conv2d_1/Relu;mode…odel/conv2d_1/Conv2D"[:25] + name[-23:]
+    assert text.short_names(f"Conv `{name}`: kernel") == f"Conv `{text.short(name)}`: kernel"
     assert len(text.short(name)) == text.LONGEST and text.short("x" * 48) == "x" * 48

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples.arrays import read_npy, read_npz
+from tests.hypotheses import examples
 
 FLOAT = np.dtype(np.float32)
 SHAPE = (1, 3, 2, 4)
@@ -155,7 +156,7 @@ def test_npz_that_is_none(tmp_path: Path) -> None:
         read_npz(path, "x", SHAPE, FLOAT)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
 def test_damaged_files_give_tensors_or_clean_errors(tmp_path: Path, suffix: str, data: st.DataObject) -> None:

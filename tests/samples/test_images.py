@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from PIL import Image
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.samples import images
+from tests.hypotheses import examples
 
 
 def gradient() -> Image.Image:
@@ -116,7 +117,7 @@ def test_animations_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "webp", "ppm"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files_give_pictures_or_clean_errors(
     tmp_path: Path, suffix: str, data: st.DataObject

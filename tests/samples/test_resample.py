@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from modelbuild.samples import resample
+from tests.hypotheses import examples
 
 PILLOW = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -22,7 +23,7 @@ def noise(height: int, width: int, channels: int = 3) -> resample.Pixels:
 
 
 @pytest.mark.parametrize("kernel", PILLOW)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(height=st.integers(1, 40), width=st.integers(1, 40), new_width=st.integers(1, 60))
 def test_each_pass_equals_pillow(kernel: str, height: int, width: int, new_width: int) -> None:
     picture = noise(height, width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,23 @@ def total(outputs, labels):
 """
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project, built with a bound that asks for neither boxes nor a function."""
+    folder = tmp_path_factory.mktemp("compiled")
+    write_project(folder)
+    assert built(folder, "{snr_db: 0}").ok
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(compiled: Path, tmp_path: Path) -> Path:
+    """The project, which has what does not depend on bounds already."""
+    shutil.copytree(compiled, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path
+
+
+def write_project(tmp_path: Path) -> None:
     write_model(tmp_path / "net.onnx")
     write_samples(tmp_path / "data", SAMPLES)
     labels = {}
@@ -59,7 +75,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "tools/post.py").write_text(POST.replace("KEEPS", "True"), encoding="utf-8")
     (tmp_path / "tools/score.py").write_text(SCORE, encoding="utf-8")
     write_helper(tmp_path, "float(abs(values).sum())")
-    return tmp_path
 
 
 def write_helper(folder: Path, value: str) -> None:
@@ -206,6 +221,25 @@ def test_what_cannot_be_measured_is_an_error_of_the_manifest(
     assert message in str(caught.value) and "models.yaml:" in str(caught.value)
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of pictures, whose labels are still to be written: each build does what depends on these."""
+    folder = tmp_path_factory.mktemp("pictures")
+    write_model(folder / "net.onnx")
+    write_samples(folder / "data", 4)
+    height, width = np.load(folder / "data/0.npy").shape[-2:]
+    for index in range(4):
+        Image.new("RGB", (width, height), (9 * index, 7, 3)).save(folder / f"data/{index}.png")
+    (folder / "tools").mkdir()
+    (folder / "tools/post.py").write_text("def boxes(outputs, inputs):\n    return []\n", encoding="utf-8")
+    return folder
+
+
+def write_labels(folder: Path, box: list[float]) -> None:
+    labels = {f"data/{index}.png": [{"box": box, "class": 0}] for index in range(4)}
+    (folder / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("box", "what"),
     [
@@ -219,18 +253,10 @@ def test_what_cannot_be_measured_is_an_error_of_the_manifest(
     ],
 )
 def test_labels_that_cannot_be_of_the_picture_are_refused(
-    tmp_path: Path, box: list[float], what: str | None
+    pictures: Path, box: list[float], what: str | None
 ) -> None:
-    write_model(tmp_path / "net.onnx")
-    write_samples(tmp_path / "data", 4)
-    height, width = np.load(tmp_path / "data/0.npy").shape[-2:]
-    for index in range(4):
-        Image.new("RGB", (width, height), (9 * index, 7, 3)).save(tmp_path / f"data/{index}.png")
-    labels = {f"data/{index}.png": [{"box": box, "class": 0}] for index in range(4)}
-    (tmp_path / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
-    (tmp_path / "tools").mkdir()
-    (tmp_path / "tools/post.py").write_text("def boxes(outputs, inputs):\n    return []\n", encoding="utf-8")
-    report = built(tmp_path, "{map: 0}", MANIFEST.replace("*.npy", "*.png"))
+    write_labels(pictures, box)
+    report = built(pictures, "{map: 0}", MANIFEST.replace("*.npy", "*.png"))
     found = [problem for _, error in report.failures for problem in error.problems]
     if what is None:
         assert not found

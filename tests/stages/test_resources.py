@@ -45,6 +45,7 @@ def test_large_pictures_need_more_than_small_ones(stage: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is not known elsewhere")
+@pytest.mark.usefixtures("started_workers")
 def test_what_is_declared_is_kept_and_progress_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

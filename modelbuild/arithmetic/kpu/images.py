@@ -60,16 +60,25 @@ def resize_bilinear(bound: Bound) -> Kernel:
 
 def line(bound: Bound, axis: int) -> Line:
     """The cells and shares along an axis."""
-    size, out = bound.inputs[0].shape[axis], bound.output.shape[axis]
-    scale, place = _scale(bound, axis), np.arange(out).astype(np.float32)
-    place = (place + _HALF) * scale - _HALF if bound.number("half_pixel") else place * scale
+    sizes = bound.inputs[0].shape[axis], bound.output.shape[axis]
+    return line_of(*sizes, corners=bool(bound.number("align_corners")), half=bool(bound.number("half_pixel")))
+
+
+def line_of(size: int, out: int, *, corners: bool, half: bool) -> Line:
+    """The cells and shares of `out` places along an axis of `size` cells."""
+    scale, place = _scale_of(size, out, corners), np.arange(out).astype(np.float32)
+    place = (place + _HALF) * scale - _HALF if half else place * scale
     before = np.clip(np.floor(place).astype(np.int64), 0, size - 1)
     behind = np.clip(np.ceil(place).astype(np.int64), 0, size - 1)
     return Line(before, behind, (place - before.astype(np.float32)).astype(np.float32))
 
 
 def _scale(bound: Bound, axis: int) -> np.float32:
-    size, out = np.float32(bound.inputs[0].shape[axis]), np.float32(bound.output.shape[axis])
-    if bound.number("align_corners") and out > 1:
-        return np.float32((size - _ONE) / (out - _ONE))
-    return np.float32(size / out)
+    sizes = bound.inputs[0].shape[axis], bound.output.shape[axis]
+    return _scale_of(*sizes, bool(bound.number("align_corners")))
+
+
+def _scale_of(size: int, out: int, corners: bool) -> np.float32:
+    if corners and out > 1:
+        return np.float32(np.float32(size - 1) / np.float32(out - 1))
+    return np.float32(np.float32(size) / np.float32(out))

@@ -11,6 +11,7 @@ from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.kpu import shapes
 
 UINT8, INT8, FLOAT32, SAME, CODES = "uint8", "int8", "float32", "same", "codes"
+WHOLE, MOVED, NUMBERS = "whole", "moved", "numbers"
 UNARY = (
     "abs", "acos", "asin", "ceil", "cos", "erf", "exp", "floor", "log", "logical_not", "neg", "round",
     "rsqrt", "sign", "sin", "sqrt", "square", "tanh",
@@ -18,6 +19,7 @@ UNARY = (
 BINARY = ("add", "sub", "mul", "div", "min", "max", "pow")
 REDUCTIONS = ("mean", "min", "max", "sum")
 WINDOWS = ("max", "mean")
+ENDS = ("min", "max")
 
 
 class Form(NamedTuple):
@@ -32,7 +34,9 @@ class KpuKind:
     """`parameters`: name -> "int", "ints" or "text". `ranges`: name -> least and most of an integer;
     `choices`: name -> what a text may be. `takes` and `makes` are UINT8 or FLOAT32; SAME: either, and where
     it makes SAME, that of the first input with its scale and zero point, which all inputs share; CODES: UINT8
-    or INT8, which a model's inputs and outputs alone hold."""
+    or INT8, which a model's inputs and outputs alone hold. MOVED is SAME that takes WHOLE, too: int32 or
+    int64; NUMBERS: WHOLE or FLOAT32. `outputs`: how many there are; all but the first hold WHOLE, in its
+    shape."""
 
     inputs: tuple[int, int]
     takes: str
@@ -42,6 +46,7 @@ class KpuKind:
     constants: Mapping[str, Form] = field(default_factory=dict)
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    outputs: int = 1
 
 
 def _parameters(integers: str = "", lists: str = "", texts: str = "") -> dict[str, str]:
@@ -69,9 +74,8 @@ def _move(
     parameters: Mapping[str, str] | None = None,
     constants: Mapping[str, Form] | None = None,
     most: int = 1,
-    flags: str = "",
 ) -> KpuKind:
-    return KpuKind((1, most), SAME, SAME, shape, parameters or {}, constants or {}, _flags(flags))
+    return KpuKind((1, most), MOVED, MOVED, shape, parameters or {}, constants or {})
 
 
 KINDS: dict[str, KpuKind] = {
@@ -108,10 +112,15 @@ KINDS: dict[str, KpuKind] = {
     "transpose": _move(shapes.transpose, _parameters("", "permutation")),
     "slice": _move(operator_shapes.slice_axes, _parameters("", "starts ends steps")),
     "concat": _move(operator_shapes.side_by_side, _parameters("axis"), most=4096),
-    "pad": _move(shapes.pad, _parameters("", "before after", "mode"), {"value": Form(SAME, 0)}),
+    "join": KpuKind((1, 4096), UINT8, UINT8, operator_shapes.side_by_side, _parameters("axis")),
+    "pad": KpuKind(
+        (1, 1), SAME, SAME, shapes.pad, _parameters("", "before after", "mode"), {"value": Form(SAME, 0)}
+    ),
     "expand": _move(shapes.expand),
     "gather": _move(operator_shapes.gather, _parameters("axis"), {"indices": Form("int32", 1)}),
-    "resize_nearest": _move(shapes.resize, _parameters(_CENTRES), flags=_CENTRES),
+    "resize_nearest": KpuKind(
+        (1, 1), SAME, SAME, shapes.resize, _parameters(_CENTRES), ranges=_flags(_CENTRES)
+    ),
     "binary": KpuKind(
         (2, 2),
         FLOAT32,
@@ -152,6 +161,17 @@ KINDS: dict[str, KpuKind] = {
         ranges=_flags("keep"),
         choices={"op": REDUCTIONS},
     ),
+    "arg": KpuKind(
+        (1, 1),
+        FLOAT32,
+        WHOLE,
+        shapes.arg,
+        _parameters("axis keep", texts="op"),
+        ranges=_flags("keep"),
+        choices={"op": ENDS},
+    ),
+    "topk": KpuKind((1, 1), FLOAT32, FLOAT32, shapes.topk, _parameters("axis k"), outputs=2),
+    "convert": KpuKind((1, 1), NUMBERS, NUMBERS, shapes.same),
     "softmax": KpuKind((1, 1), FLOAT32, FLOAT32, shapes.softmax, _parameters("axis")),
     "resize_bilinear": KpuKind(
         (1, 1), FLOAT32, FLOAT32, shapes.resize, _parameters(_CENTRES), ranges=_flags(_CENTRES)

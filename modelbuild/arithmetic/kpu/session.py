@@ -10,7 +10,7 @@ from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.checking import check
 from modelbuild.arithmetic.executing import Kernel, Session, Values
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.arithmetic.kpu import elementwise, images, layer, moving, sums
+from modelbuild.arithmetic.kpu import choosing, elementwise, images, layer, moving, sums
 from modelbuild.arithmetic.kpu.validation import ARITHMETIC, RULES
 
 KERNELS: dict[str, Callable[[Bound], Kernel]] = {
@@ -22,6 +22,7 @@ KERNELS: dict[str, Callable[[Bound], Kernel]] = {
     "transpose": moving.transpose,
     "slice": movement.slice_axes,
     "concat": moving.concat,
+    "join": moving.concat,
     "pad": moving.pad,
     "expand": moving.expand,
     "gather": movement.gather,
@@ -33,6 +34,9 @@ KERNELS: dict[str, Callable[[Bound], Kernel]] = {
     "matmul": sums.matmul,
     "window": sums.window,
     "reduce": sums.reduce,
+    "arg": choosing.arg,
+    "topk": choosing.topk,
+    "convert": choosing.convert,
     "softmax": sums.softmax,
     "resize_bilinear": images.resize_bilinear,
 }

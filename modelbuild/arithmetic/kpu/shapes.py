@@ -120,6 +120,21 @@ def reduced(bound: Bound) -> Shape:
     return tuple(size for axis, size in enumerate(shape) if axis not in axes)
 
 
+def arg(bound: Bound) -> Shape:
+    """The input's shape without `axis`, or with 1 there."""
+    shape, axis = bound.inputs[0].shape, bound.number("axis")
+    need(0 <= axis < len(shape), "the axis is out of range")
+    return (*shape[:axis], *([1] if bound.number("keep") else []), *shape[axis + 1 :])
+
+
+def topk(bound: Bound) -> Shape:
+    """The input's shape with `k` along `axis`."""
+    shape, axis, k = bound.inputs[0].shape, bound.number("axis"), bound.number("k")
+    need(0 <= axis < len(shape), "the axis is out of range")
+    need(1 <= k <= shape[axis], f"k must lie in 1...{shape[axis]}")
+    return (*shape[:axis], k, *shape[axis + 1 :])
+
+
 def softmax(bound: Bound) -> Shape:
     """The input's shape."""
     axis_of(bound, len(bound.inputs[0].shape))

@@ -10,8 +10,19 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.checking import Rules
-from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor
-from modelbuild.arithmetic.kpu.kinds import CODES, FLOAT32, INT8, KINDS, SAME, UINT8, KpuKind
+from modelbuild.arithmetic.fixed_model import QuantizedTensor, float_tensor, whole_tensor
+from modelbuild.arithmetic.kpu.kinds import (
+    CODES,
+    FLOAT32,
+    INT8,
+    KINDS,
+    MOVED,
+    NUMBERS,
+    SAME,
+    UINT8,
+    WHOLE,
+    KpuKind,
+)
 from modelbuild.arithmetic.kpu.reach import check_reach
 from modelbuild.arithmetic.operator_shapes import need
 
@@ -24,8 +35,20 @@ _FORMATS = {
     FLOAT32: "float32",
     CODES: "bytes",
     SAME: "bytes without a sign or float32",
+    WHOLE: "whole numbers",
+    MOVED: "bytes without a sign, float32 or whole numbers",
+    NUMBERS: "float32 or whole numbers",
 }
-_ALLOWED = {UINT8: (UINT8,), FLOAT32: (FLOAT32,), CODES: (UINT8, INT8), SAME: (UINT8, FLOAT32)}
+_ALLOWED = {
+    UINT8: (UINT8,),
+    FLOAT32: (FLOAT32,),
+    CODES: (UINT8, INT8),
+    SAME: (UINT8, FLOAT32),
+    WHOLE: (WHOLE,),
+    MOVED: (UINT8, FLOAT32, WHOLE),
+    NUMBERS: (FLOAT32, WHOLE),
+}
+_KEEPING = (SAME, MOVED)
 _LARGEST: Mapping[str, tuple[int, int]] = {
     "bn_multiplier": (-(1 << 23), (1 << 23) - 1),
     "bn_shift": (0, 15),
@@ -38,6 +61,9 @@ def _check_tensor(tensor: QuantizedTensor) -> None:
     if tensor.floating:
         plain = tensor == float_tensor(tensor.name, tensor.shape)
         need(plain, "floats have 32 bits, the scale 1 and the zero point 0")
+    elif tensor.whole:
+        plain = tensor.bits in (32, 64) and tensor == whole_tensor(tensor.name, tensor.shape, tensor.bits)
+        need(plain, "whole numbers have 32 or 64 bits, a sign, the scale 1 and the zero point 0")
     else:
         need(tensor.bits == 8, "integers have 8 bits")
 
@@ -65,12 +91,15 @@ def _check_formats(bound: Bound, kind: KpuKind) -> None:
     for tensor in bound.inputs:
         taken = _format(tensor) in _ALLOWED[kind.takes]
         need(taken, f"the input {tensor.name!r} must hold {_FORMATS[kind.takes]}")
-        if kind.makes == SAME:
+        if kind.makes in _KEEPING:
             need(
                 _numbers(tensor) == _numbers(output),
                 f"{tensor.name!r} and the output must share type, scale and zero point",
             )
-    if kind.makes != SAME:
+    for name in bound.operator.outputs[1:]:
+        also = bound.model.tensors[name]
+        need(_format(also) == WHOLE and also.bits == 64, f"the output {name!r} must hold int64")
+    if kind.makes not in _KEEPING:
         need(_format(output) in _ALLOWED[kind.makes], f"the output must hold {_FORMATS[kind.makes]}")
     for role, (dtype, _) in kind.constants.items():
         if dtype == SAME:
@@ -89,11 +118,11 @@ def _check_layer(bound: Bound, _: KpuKind) -> None:
 
 
 def _format(tensor: QuantizedTensor) -> str:
-    return FLOAT32 if tensor.floating else INT8 if tensor.signed else UINT8
+    return FLOAT32 if tensor.floating else WHOLE if tensor.whole else INT8 if tensor.signed else UINT8
 
 
-def _numbers(tensor: QuantizedTensor) -> tuple[bool, float, int]:
-    return tensor.floating, tensor.scale, tensor.zero_point
+def _numbers(tensor: QuantizedTensor) -> tuple[bool, int, float, int]:
+    return tensor.floating, tensor.bits, tensor.scale, tensor.zero_point
 
 
 def _rules(arithmetic: str, kinds: Mapping[str, KpuKind]) -> Rules[KpuKind]:

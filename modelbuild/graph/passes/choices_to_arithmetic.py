@@ -15,6 +15,7 @@ import numpy as np
 from modelbuild.graph.model import Attribute, Graph, Node
 from modelbuild.graph.passes.standardize import made
 from modelbuild.graph.rewrite import Editor
+from modelbuild.graph.whole_numbers import TYPES
 
 _MOVES = ("Concat", "Expand", "Gather", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze")
 _LARGEST = np.finfo(np.float32).max
@@ -25,7 +26,9 @@ def run(graph: Graph) -> int:
     editor = Editor(graph)
     masks = _Masks(editor)
     for node in editor.nodes("Where", "Cast"):
-        if graph.dtypes[node.outputs[0]] == np.float32 and masks.known(node.inputs[0]):
+        made_of = graph.dtypes[node.outputs[0]]
+        wanted = made_of == np.float32 or (node.op == "Cast" and made_of in TYPES)
+        if wanted and masks.known(node.inputs[0]):
             masks.node = node
             (_where if node.op == "Where" else _cast)(masks)
             editor.changes += 1
@@ -116,7 +119,11 @@ def _equal(masks: _Masks, a: str, b: str) -> str:
 
 
 def _cast(masks: _Masks) -> None:
-    masks.editor.replace(masks.node, "Identity", [masks.mask(masks.node.inputs[0])])
+    node, mask = masks.node, masks.mask(masks.node.inputs[0])
+    if masks.editor.graph.dtypes[node.outputs[0]] == np.float32:
+        masks.editor.replace(node, "Identity", [mask])
+    else:
+        masks.editor.replace(node, "Cast", [mask], {"to": node.int("to", 0)})
 
 
 def _where(masks: _Masks) -> None:

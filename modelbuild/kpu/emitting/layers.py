@@ -63,25 +63,32 @@ def _rows(bound: Bound, prefix: str, names: str) -> list[tuple[int, ...]]:
 
 
 def _function(model: FixedModel, chain: Chain, tables: Mapping[int, _Tables], constants: Packed) -> Code:
-    """Upload, then the layers; each writes to main memory what is read outside."""
-    source = model.tensors[chain.source]
-    ports: dict[str, MemoryRange] = {}
-    end = 0
-    for name in chain.outputs:
-        size = dense_bytes(model.tensors[name])
-        ports[name] = MemoryRange("output", "uint8", end, size)
-        end += up(size, ALIGNMENT)
-    upload = KpuUpload(
-        MemoryRange("input", "uint8", 0, dense_bytes(source)),
-        MemoryRange("kpu", "uint8", chain.address[chain.source], ram_bytes(source)),
-        _shape(source),
+    """Uploads, each before the layer that needs it; layers write to main memory what is read outside."""
+    sources, results = (_ports(model, "input", chain.sources), _ports(model, "output", chain.outputs))
+    records: list[KpuUpload | KpuConv2d] = []
+    for index, uploaded in chain.steps():
+        if uploaded is None:
+            bound = bind(model, model.operators[index])
+            records.append(_layer(bound, chain, results, tables[index], constants))
+        else:
+            tensor = model.tensors[uploaded]
+            place = MemoryRange("kpu", "uint8", chain.address[uploaded], ram_bytes(tensor))
+            records.append(KpuUpload(sources[uploaded], place, _shape(tensor)))
+    inputs, outputs = (
+        tuple(_port(model.tensors[name], place) for name, place in ports.items())
+        for ports in (sources, results)
     )
-    layers = [
-        _layer(bind(model, model.operators[index]), chain, ports, tables[index], constants)
-        for index in chain.layers
-    ]
-    outputs = [_port(model.tensors[name], ports[name]) for name in chain.outputs]
-    return Code((_port(source, upload.input),), tuple(outputs), kpu_records.pack([upload, *layers]))
+    return Code(inputs, outputs, kpu_records.pack(records))
+
+
+def _ports(model: FixedModel, pool: str, names: Sequence[str]) -> dict[str, MemoryRange]:
+    found: dict[str, MemoryRange] = {}
+    end = 0
+    for name in names:
+        size = dense_bytes(model.tensors[name])
+        found[name] = MemoryRange(pool, "uint8", end, size)
+        end += up(size, ALIGNMENT)
+    return found
 
 
 def _port(tensor: QuantizedTensor, place: MemoryRange) -> Tensor:

@@ -52,12 +52,14 @@ def _ports(model: FixedModel, names: Sequence[str], pool: str, offsets: Sequence
 def _emit(
     writer: Writer, model: FixedModel, chains: Sequence[Chain], memory: MainMemory, operation: Operation
 ) -> None:
-    """A layer needs no code of its own: its chain is called where its upload stands."""
+    """A layer needs no code of its own: its chain is called where its first upload stands."""
     if operation.kind == LAYER:
         return
     if operation.kind == UPLOAD:
         assert operation.chain is not None
-        _call(writer, model, chains[operation.chain], operation.chain)
+        chain = chains[operation.chain]
+        if operation.operator == chain.layers[0] and operation.reads == chain.sources[:1]:
+            _call(writer, model, chain, operation.chain)
     elif operation.kind == OUTPUT:
         tensor = model.tensors[operation.reads[0]]
         cells = math.prod(tensor.shape)
@@ -75,5 +77,7 @@ def _call(writer: Writer, model: FixedModel, chain: Chain, number: int) -> None:
     def argument(tensor: QuantizedTensor) -> Argument:
         return Argument(writer.place(tensor), "uint8", tensor.shape)
 
-    outputs = [argument(model.tensors[name]) for name in chain.outputs]
-    writer.builder.call(KPU_MODULE, number, [argument(model.tensors[chain.source])], outputs)
+    inputs, outputs = (
+        [argument(model.tensors[name]) for name in names] for names in (chain.sources, chain.outputs)
+    )
+    writer.builder.call(KPU_MODULE, number, inputs, outputs)

@@ -10,7 +10,7 @@ import numpy as np
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.formats.kmodel.stackvm_building import Given, Padding, row_major
 from modelbuild.kpu.emitting.moves import MOVES, through
-from modelbuild.kpu.emitting.writer import Shape, Writer, ranked, shape_of
+from modelbuild.kpu.emitting.writer import Shape, Writer, datatype, ranked, shape_of
 
 LOWEST = float(np.finfo(np.float32).min)
 Emitter = Callable[[Writer, Bound], None]
@@ -187,6 +187,63 @@ def _batched(shape: Shape) -> Shape:
     return (batches, *shape[-2:]) if batches > 1 else shape[-2:]
 
 
+def _arg(writer: Writer, bound: Bound) -> None:
+    source, made = bound.inputs[0], bound.output
+    shape = shape_of(source)
+    writer.builder.tensor(
+        "reduce_arg",
+        datatype_src=datatype(source),
+        rshape_src=shape,
+        rstride_src=row_major(shape),
+        datatype_dest=datatype(made),
+        rstride_dest=row_major(shape_of(made)),
+        reduce_arg_op=bound.text("op"),
+        rshape_axis=(bound.number("axis"),),
+        keep_dims=bool(bound.number("keep")),
+        select_last_idx=False,
+        input=writer.place(source),
+        output=writer.place(made),
+    )
+
+
+def _topk(writer: Writer, bound: Bound) -> None:
+    """The least: of equal ones among these the runtime takes the first, among the largest it does not."""
+    source, made = bound.inputs[0], bound.output
+    shape, left = shape_of(source), shape_of(made)
+    writer.builder.tensor(
+        "topk",
+        datatype=datatype(source),
+        rshape_src=shape,
+        rstride_src=row_major(shape),
+        rshape_dest1=left,
+        rstride_dest1=row_major(left),
+        rshape_dest2=left,
+        rstride_dest2=row_major(left),
+        k=bound.number("k"),
+        axis=bound.number("axis"),
+        largest=False,
+        sorted=True,
+        input=writer.place(source),
+        output_a=writer.place(made),
+        output_b=writer.place(bound.operator.outputs[1]),
+    )
+
+
+def _convert(writer: Writer, bound: Bound) -> None:
+    source, made = bound.inputs[0], bound.output
+    shape = shape_of(source)
+    writer.builder.tensor(
+        "convert",
+        in_datatype=datatype(source),
+        dst_datatype=datatype(made),
+        rshape_src=shape,
+        rstride_src=row_major(shape),
+        rstride_dest=row_major(shape),
+        input=writer.place(source),
+        output=writer.place(made),
+    )
+
+
 EMITTERS: Mapping[str, Emitter] = {
     **MOVES,
     "quantize": _line("quantize"),
@@ -200,4 +257,7 @@ EMITTERS: Mapping[str, Emitter] = {
     "window": _pool,
     "reduce": _reduce,
     "softmax": _softmax,
+    "arg": _arg,
+    "topk": _topk,
+    "convert": _convert,
 }

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.arithmetic.fixed_model import Integers, Parameter, QuantizedTensor
 from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
 from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.kpu.lowering.lowering import ON_KPU, Lowering
+from modelbuild.kpu.lowering.strips import TALLEST, WIDEST, Part, Shapes, divided, steps
 from modelbuild.kpu.quantizing import layer_constants
 from modelbuild.quantize.plan import Step
 
 MOST_CHANNELS = 1024
 MOST_LOADS = 64
+LayerIntegers = tuple[Mapping[str, Parameter], Mapping[str, Integers]]  # parameters, constants
 
 
 class Codes(NamedTuple):
@@ -46,17 +50,19 @@ class Layer(NamedTuple):
     pool: str
     depthwise: bool
     step: Step
+    integers: LayerIntegers | None = None  # where they are worked out already
+    raw: bool = False  # of codes, whatever they stand for: around the map is 0
 
     def part(self, span: slice) -> Layer:
         """Of some output channels."""
         weight, scales, bias = self.codes
-        return self._replace(codes=Codes(weight[span], scales[span], bias[span]))
+        return self._replace(codes=Codes(weight[span], scales[span], bias[span]), integers=None)
 
 
 def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None = None) -> None:
     """y = pool(function(x * weights + bias)), of which `trim` keeps cells. Output channels are divided among
     layers where they are too many, need too many loads of weights, or where the KPU's RAM cannot hold them
-    beside the input."""
+    beside the input; a map that is too large for any of them is divided into strips."""
     x, codes, depthwise = layer.x, layer.codes, layer.depthwise
     outputs, channels, kernel, _ = codes.weight.shape
     if (x.shape[1] if depthwise else channels) > MOST_CHANNELS:
@@ -66,6 +72,10 @@ def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim 
         )
     made = y.shape if trim is None else trim.made
     most = _most_outputs(x, made, channels * kernel**2, depthwise, lowering.ram_bytes)
+    if most < 1 or x.shape[2] > TALLEST or x.shape[3] > WIDEST:
+        if _in_parts(lowering, layer, y, trim):
+            return
+        most = 0
     if most < 1:
         lowering.fail(
             f"its input {list(x.shape)} and one channel of its output do not fit {lowering.ram_bytes} bytes "
@@ -90,6 +100,49 @@ def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim 
         _emit(lowering, own, part, trim)
         parts.append(part)
     lowering.emit("concat", parts, y, {"axis": 1})
+
+
+def _in_parts(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None) -> bool:
+    """Strips of rows, each from cells of x to cells of y, laid together on the CPU; False where none fit."""
+    x = layer.x
+    firsts, every = ((0, 0), (1, 1)) if trim is None else (trim.starts[2:], trim.steps[2:])
+    kernel = layer.codes.weight.shape[2]
+    rows, columns = (steps(kernel, layer.pool, kept) for kept in zip(firsts, every, y.shape[2:], strict=True))
+    shapes = Shapes(x.shape[0], x.shape[1], y.shape[1], *x.shape[2:])
+    parts = divided(shapes, (rows, columns), lowering.ram_bytes)
+    if parts is None or len(parts) < 2:
+        return False
+    integers = _integers(layer, y)
+    made = [_part(lowering, layer._replace(integers=integers), y, part, every) for part in parts]
+    across = len({part.columns for part in parts})
+    lines = [_joined(lowering, y, made[start : start + across], 3) for start in range(0, len(made), across)]
+    lowering.emit("concat", lines, y, {"axis": 2})
+    return True
+
+
+def _part(
+    lowering: Lowering, layer: Layer, y: QuantizedTensor, part: Part, every: tuple[int, ...]
+) -> QuantizedTensor:
+    """The cells of y that one part makes."""
+    rows, columns = part
+    x = lowering.between(layer.x, (*layer.x.shape[:2], rows.size, columns.size), "strip")
+    cut(lowering, layer.x, x, (0, 0, rows.start, columns.start))
+    made = lowering.between(y, (*y.shape[:2], rows.kept, columns.kept), "part")
+    left = (*y.shape[:2], rows.made, columns.made)
+    trim = None if left == made.shape else Trim(left, (0, 0, rows.skip, columns.skip), (1, 1, *every))
+    emit_layer(lowering, layer._replace(x=x), made, trim)
+    return made
+
+
+def _joined(
+    lowering: Lowering, y: QuantizedTensor, parts: list[QuantizedTensor], axis: int
+) -> QuantizedTensor:
+    if len(parts) == 1:
+        return parts[0]
+    size = sum(part.shape[axis] for part in parts)
+    made = lowering.between(y, (*parts[0].shape[:axis], size, *parts[0].shape[axis + 1 :]), "line")
+    lowering.emit("concat", parts, made, {"axis": axis})
+    return made
 
 
 def _spans(outputs: int, most: int, made: tuple[int, ...]) -> list[slice]:
@@ -155,11 +208,20 @@ def _emit(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | Non
     out = y
     if trim is not None:
         out = lowering.between(y, (y.shape[0], y.shape[1], *trim.made[2:]), "map")
-    x, codes, function, pool, depthwise, _ = layer
-    parameters, constants = layer_constants(*codes, x, out, function, depthwise=depthwise, pool=pool)
+    x, integers = layer.x, layer.integers
+    if integers is None:
+        integers = _integers(layer, out)
+    parameters, constants = integers
     lowering.emit(ON_KPU, (x,), out, parameters, constants)
     if trim is not None:
         cut(lowering, out, y, trim.starts, trim.steps)
+
+
+def _integers(layer: Layer, y: QuantizedTensor) -> LayerIntegers:
+    """The layer's parameters and constants."""
+    x = replace(layer.x, zero_point=0) if layer.raw else layer.x
+    out = replace(y, zero_point=0) if layer.raw else y
+    return layer_constants(*layer.codes, x, out, layer.function, depthwise=layer.depthwise, pool=layer.pool)
 
 
 def padded(

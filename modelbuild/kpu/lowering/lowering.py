@@ -57,6 +57,7 @@ class Lowering(Emission):
         self.unpicked: dict[
             str, QuantizedTensor
         ] = {}  # of tensors that nobody has made: the map to pick from
+        self.begun: dict[str, QuantizedTensor] = {}  # likewise: the map of which a pool has its first step
         self.made: dict[tuple[str, ...], QuantizedTensor] = {}  # what is made once for all, by what it is
         self._bytes: dict[str, QuantizedTensor] = {}
         self._floats: dict[str, QuantizedTensor] = {}

@@ -8,23 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node, Shape
+from modelbuild.kpu.lowering.largest import GROW, emit_pools, pools_of
 from modelbuild.kpu.lowering.layer import Trim, emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import unit
 from modelbuild.quantize.plan import Step
 
 _OPERATORS = {"MaxPool": "max", "AveragePool": "mean"}
-_NONE = [0, 0, 0, 0]
+_NONE, _AFTER = [0, 0, 0, 0], [0, 0, 1, 1]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A node of the graph, the chip's name for it, and its stride."""
+    """A node of the graph, the chip's name for it, and its stride. `padded`: windows reach over the map's
+    end, where nothing may lie."""
 
     node: Node
     name: str
     stride: int
+    padded: bool = False
 
 
 def pool_behind(lowering: Lowering, tensor: str) -> Pool | None:
@@ -45,14 +49,50 @@ def _made(node: Node) -> Pool | None:
     known = {(2, 2): f"{of}_2_s2", (4, 4): f"{of}_4_s4", (2, 1): f"{of}_2_s1"}
     name = known.get((kernel[0], strides[0]))
     same = len(set(kernel)) == len(set(strides)) == 1 and dilations == [1, 1]
-    return Pool(node, name, strides[0]) if name is not None and same and pads == _NONE else None
+    padded = name == "max_2_s1" and pads == _AFTER
+    return Pool(node, name, strides[0], padded) if name and same and (pads == _NONE or padded) else None
+
+
+def _steps(lowering: Lowering, node: Node) -> tuple[str, ...]:
+    """Those of a MaxPool."""
+    shapes = lowering.graph.shapes
+    return pools_of(node, shapes[node.inputs[0]][2:], shapes[node.outputs[0]][2:])
+
+
+def begins(lowering: Lowering, tensor: str) -> bool:
+    """Whether the layer that makes `tensor` can do the first step of the pool that alone reads it."""
+    node = lowering.chains.sole_reader(tensor)
+    if node is None or lowering.units.get(node.name) != "npu" or node.op != "MaxPool":
+        return False
+    steps = _steps(lowering, node)
+    return len(steps) > 1 and steps[0] == GROW
+
+
+def _in_steps(lowering: Lowering, steps: tuple[str, ...]) -> tuple[Node, ...]:
+    """A MaxPool as several layers, of which the one before it may have done the first."""
+    node, step = lowering.node, lowering.step
+    begun = lowering.begun.get(node.inputs[0])
+    x = begun or lowering.bytes(node.inputs[0])
+    y = bounded_bytes(lowering, x, lowering.graph.shapes[node.outputs[0]])
+    emit_pools(lowering, x, steps[1:] if begun else steps, y)
+    within_bounds(lowering, y)
+    return step.nodes
+
+
+def begin(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
+    """The step of a layer, of the functions behind it and of the pool behind these."""
+    pooled = Step(()) if pool is None else lowering.step_of(pool.node)
+    lowering.begin(Step((node, *chain.nodes, *pooled.nodes), pooled.bounds))
 
 
 def pool_alone(lowering: Lowering) -> tuple[Node, ...]:
     """A pool behind a layer of its own: a 1x1 convolution with the unit matrix, whose bytes are those that it
     reads, at their scale."""
     node, step = lowering.node, lowering.step
+    steps = _steps(lowering, node)
     pool = _made(node)
+    if len(steps) > 1 or (pool is None and steps):
+        return _in_steps(lowering, steps)
     if pool is None:
         lowering.fail("the KPU has no such pool")
     x = lowering.bytes(node.inputs[0])

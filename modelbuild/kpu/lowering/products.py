@@ -10,15 +10,27 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.graph.chains import Chain
+from modelbuild.graph.layer_maps import takes_phases
 from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
 from modelbuild.kpu.lowering.functions import of_chain
+from modelbuild.kpu.lowering.largest import GROW
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.pools import Pool, bounded_bytes, pool_alone, pool_behind, within_bounds
+from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
+from modelbuild.kpu.lowering.phases import phases
+from modelbuild.kpu.lowering.pools import (
+    Pool,
+    begin,
+    begins,
+    bounded_bytes,
+    pool_alone,
+    pool_behind,
+    within_bounds,
+)
+from modelbuild.kpu.lowering.residual import holds, total
 from modelbuild.kpu.lowering.strided import BEHIND, CPU, DENSE, UNIT, Strided, picker
 from modelbuild.kpu.lowering.unit import moved, unit
-from modelbuild.quantize.plan import Step
 from modelbuild.quantize.row_constants import row_codes
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.windows import explicit_pads
@@ -37,13 +49,21 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     pool = pool_behind(lowering, chain.end) if max(strides) == 1 else None
     window = Window(tuple(kernel), tuple(strides), tuple(dilations), pads)
     way = _picker(lowering, x, out, window, chain) if depthwise and tuple(strides) == (2, 2) else CPU
+    taps = codes.weight
+    if found.group == 1 and not picks and takes_phases(x.shape, out, window):
+        x, taps, window = phases(lowering, x, taps, window)
+        strides = [1, 1]
+    odd = _odd(lowering, x, out, window, chain) if found.group == 1 and not picks else None
     depthwise = depthwise and way != DENSE
     rows, columns = layer_axes(x.shape[2:], out, window, depthwise, 1 if pool is None else pool.stride)
     narrow = depthwise and len(rows.runs) == len(columns.runs) == 1
     if narrow and pool is not None:
         lowering.fail("the chip has no pool behind a depthwise convolution")
-    _continue(lowering, node, chain, pool)
-    weight, maps = _gathered(lowering, x, codes.weight, found.group, narrow, rows, columns)
+    begin(lowering, node, chain, pool)
+    if odd is not None:
+        _picked(lowering, x, codes, chain, odd)
+        return lowering.step.nodes
+    weight, maps = _gathered(lowering, x, taps, found.group, narrow, rows, columns)
     wide = Codes(weight, codes.scales, codes.bias)
     if way in (BEHIND, UNIT):
         layer = Layer(maps, wide, of_chain(chain), "bypass", True, lowering.step)
@@ -51,6 +71,32 @@ def conv(lowering: Lowering) -> tuple[Node, ...]:
     else:
         _finish(lowering, maps, wide, chain, pool, narrow, (rows, columns), _steps(strides, rows))
     return lowering.step.nodes
+
+
+def _odd(
+    lowering: Lowering, x: QuantizedTensor, out: tuple[int, ...], window: Window, chain: Chain
+) -> Odd | None:
+    """A convolution of stride 2 whose cells a layer picks in odd rows or columns, where it pays."""
+    if tuple(window.strides) != (2, 2):
+        return None
+    axes = layer_axes(x.shape[2:], out, window, False, 1)
+    found = centres(x.shape[2:], out, window, axes)
+    if found is None:
+        return None
+    reader = lowering.chains.sole_reader(chain.end)
+    stays = reader is not None and on_kpu(lowering, reader)
+    held = lowering.layers.get(x.name) is not None
+    made = (x.shape[0], lowering.graph.shapes[chain.end][1], *out)
+    odd = Odd(x.shape, made, axes, *found, held, stays)
+    return odd if pays(odd, lowering.hardware) else None
+
+
+def _picked(lowering: Lowering, x: QuantizedTensor, codes: Codes, chain: Chain, odd: Odd) -> None:
+    """The layer of such a convolution."""
+    y = lowering.new_bytes(chain.end, lowering.left(chain.end, _last(lowering, chain)))
+    maps, weight, pool = laid(lowering, x, codes.weight, odd)
+    own = Codes(weight, codes.scales, codes.bias)
+    emit_layer(lowering, Layer(maps, own, of_chain(chain), pool, False, lowering.step), y)
 
 
 def _picker(
@@ -101,11 +147,6 @@ def _start(lowering: Lowering) -> tuple[Node, Chain, Weighted, QuantizedTensor, 
         lowering.fail("its weights and biases must be constants")
     made = row_codes(lowering.assembly, found, x)
     return node, chain, found, x, Codes(made.integers, made.scales, made.bias)
-
-
-def _continue(lowering: Lowering, node: Node, chain: Chain, pool: Pool | None) -> None:
-    pooled = Step(()) if pool is None else lowering.step_of(pool.node)
-    lowering.begin(Step((node, *chain.nodes, *pooled.nodes), pooled.bounds))
 
 
 def _steps(strides: list[int], rows: Axis) -> tuple[int, int]:
@@ -190,6 +231,12 @@ def _finish(
     """The layer, and what of its cells are the output."""
     name = chain.end if pool is None else pool.node.outputs[0]
     form = lowering.left(chain.end, _last(lowering, chain))
+    whole = all(axis.is_whole and axis.stride == 1 for axis in axes)
+    layer = Layer(x, codes, of_chain(chain), "bypass", narrow, lowering.step)
+    if whole and pool is None and steps == (1, 1) and not narrow and begins(lowering, chain.end):
+        lowering.begun[chain.end] = lowering.between(form, lowering.graph.shapes[chain.end], "begun")
+        emit_layer(lowering, layer._replace(pool=GROW), lowering.begun[chain.end])
+        return
     y = bounded_bytes(lowering, form, lowering.graph.shapes[name])
     stride = 1 if pool is None else pool.stride
     made = (y.shape[0], y.shape[1], *(axis.made // stride for axis in axes))
@@ -197,7 +244,11 @@ def _finish(
     trim = None
     if made != y.shape:
         trim = Trim(made, (0, 0, *(axis.first // stride for axis in axes)), (1, 1, *steps))
-    emit_layer(lowering, Layer(x, codes, of_chain(chain), text, narrow, lowering.step), y, trim)
+    if pool is not None and pool.padded and not whole:  # its windows would see cells behind the map's end
+        kept = lowering.between(y, y.shape, "kept")
+        emit_layer(lowering, layer, kept, trim)
+        layer, trim = unit(kept, text, lowering.step), None
+    emit_layer(lowering, layer._replace(pool=text), y, trim)
     within_bounds(lowering, y)
 
 
@@ -208,7 +259,7 @@ def _last(lowering: Lowering, chain: Chain) -> str:
 def gemm(lowering: Lowering) -> tuple[Node, ...]:
     """A constant matrix on rows [.., K] as a 1x1 convolution: rows become cells of a map of K channels."""
     node, chain, _, x, codes = _start(lowering)
-    _continue(lowering, node, chain, None)
+    begin(lowering, node, chain, None)
     outputs, depth = codes.weight.shape
     rows = math.prod(x.shape) // depth
     height, width = rows_as_map(rows)
@@ -248,15 +299,19 @@ def _columns(lowering: Lowering, x: QuantizedTensor, rows: int, depth: int) -> Q
     return turned
 
 
+SUMS = ("Add", "Sub", "Sum")
 BUILDERS = {
     "AveragePool": pool_alone,
     "Conv": conv,
     "Gemm": gemm,
     "MatMul": gemm,
     "MaxPool": pool_alone,
+    **dict.fromkeys(SUMS, total),
 }
 
 
 def on_kpu(lowering: Lowering, node: Node) -> bool:
-    """Whether the node is to be a KPU layer."""
-    return lowering.assembly is not None and node.op in BUILDERS and lowering.units.get(node.name) == "npu"
+    """Whether the node is to be a KPU layer. Sums need no layer: one that the RAM that is left does not hold
+    is done by the CPU."""
+    told = lowering.assembly is not None and lowering.units.get(node.name) == "npu"
+    return told and node.op in BUILDERS and (node.op not in SUMS or holds(lowering, node))

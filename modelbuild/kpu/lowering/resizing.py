@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.arithmetic.kpu.images import line_of
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering, limits
 from modelbuild.kpu.lowering.moves import Moves
 from modelbuild.quantize.builders.resize import axis_lines, linear_cells
 
-_FLAGS = {
+_FLAGS = {  # align_corners, half_pixel
     "asymmetric": (0, 0),
     "align_corners": (1, 0),
+    "half_pixel": (0, 1),
+    "pytorch_half_pixel": (0, 1),
 }
+_NEAR = 1e-4  # of a cell: as far off are places in float32
 
 
 def bilinear(lowering: Lowering) -> None:
@@ -22,8 +26,8 @@ def bilinear(lowering: Lowering) -> None:
     if len(x.shape) != 4 or x.shape[:2] != y.shape[:2]:
         lowering.fail("linear resizing works on the last two of four axes")
     mode = str(lowering.node.attributes.get("coordinate_transformation_mode", "half_pixel"))
-    if mode in _FLAGS and (mode != "asymmetric" or _fills(moves)):
-        corners, half = _FLAGS[mode]
+    corners, half = _FLAGS.get(mode, (0, 0))
+    if mode in _FLAGS and all(_agrees(moves, axis, corners, half) for axis in (2, 3)):
         lowering.emit("resize_bilinear", (x,), y, {"align_corners": corners, "half_pixel": half})
         return
     rows, columns = (_matrix(moves, axis, x.shape[axis]) for axis in (2, 3))
@@ -39,9 +43,13 @@ def bilinear(lowering: Lowering) -> None:
     lowering.emit("reshape", (high,), y, {})
 
 
-def _fills(moves: Moves) -> bool:
-    """Whether rows and columns are scaled by what the runtime works with, cells out / cells in."""
-    return all(np.float32(scale) == np.float32(out / size) for size, out, scale in axis_lines(moves)[2:])
+def _agrees(moves: Moves, axis: int, corners: int, half: int) -> bool:
+    """Whether the runtime, which knows the sizes alone, takes the places that the node asks for."""
+    size, out, _ = axis_lines(moves)[axis]
+    wanted = [first + float(share) for first, _, share in linear_cells(moves, axis)]
+    line = line_of(size, out, corners=bool(corners), half=bool(half))
+    found = np.clip(line.before + line.share, 0, size - 1)
+    return bool(np.abs(found - wanted).max() <= _NEAR)
 
 
 def _matrix(moves: Moves, axis: int, size: int) -> NDArray[np.float32]:

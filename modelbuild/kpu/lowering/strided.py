@@ -18,7 +18,7 @@ CPU, DENSE, UNIT, BEHIND = "cpu", "dense", "unit", "behind"  # who picks
 MOST_LOADS = 64
 _TAPS = 9
 SECONDS_A_BYTE = 220e-9  # that a byte more of the file must save: general RAM holds it for good
-_PICKED = 2  # operations of the CPU for a byte that it picks
+PICKED = 2  # operations of the CPU for a byte that it picks
 
 Map = tuple[int, ...]
 
@@ -94,7 +94,7 @@ def _saved(of: Strided, hardware: Hardware) -> float:
     left = prod(of.y)
     down = (prod(of.x) - (0 if of.stays else left)) / hardware.dram_write_bytes_per_second.value
     up = left / getattr(hardware, upload_fact(of.y[3], hardware)).value if of.stays else 0.0
-    return down + left * _PICKED / cpu + up
+    return down + left * PICKED / cpu + up
 
 
 def _moving(of: Strided, hardware: Hardware) -> float:

@@ -22,6 +22,22 @@ def moved(x: QuantizedTensor, by: tuple[int, int], step: Step) -> Layer:
     return _layer(x, weight, "bypass", True, step)
 
 
+def dropped(x: QuantizedTensor, pool: str, step: Step) -> Layer:
+    """Cell (r, c) is cell (r - 1, c - 1) of x, and code 0 before its begin; depthwise, or with a pool."""
+    channels, depthwise = x.shape[1], pool == "bypass"
+    weight = np.zeros((channels, 1 if depthwise else channels, 3, 3), np.int8)
+    weight[:, :, 0, 0] = 1 if depthwise else np.eye(channels)
+    return _layer(x, weight, pool, depthwise, step)._replace(raw=True)
+
+
+def beside_itself(x: QuantizedTensor, step: Step) -> Layer:
+    """x, and behind it as many channels whose row r is row r + 1 of x; zero behind its end."""
+    channels = x.shape[1]
+    weight = np.zeros((2 * channels, channels, 3, 3), np.int8)
+    weight[:channels, :, 1, 1] = weight[channels:, :, 2, 1] = np.eye(channels)
+    return _layer(x, weight, "bypass", False, step)
+
+
 def _layer(x: QuantizedTensor, weight: NDArray[np.int8], pool: str, depthwise: bool, step: Step) -> Layer:
     codes = Codes(weight, np.ones(len(weight)), np.zeros(len(weight), np.int64))
     return Layer(x, codes, lambda values: values, pool, depthwise, step)

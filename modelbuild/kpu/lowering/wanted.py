@@ -7,7 +7,7 @@ from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering import moves, picking
 from modelbuild.kpu.lowering.functions import OPERATORS
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.products import on_kpu
+from modelbuild.kpu.lowering.products import SUMS, on_kpu
 
 _PASSING = frozenset({*moves.BUILDERS, *picking.BUILDERS} - {"ScatterElements", "ScatterND"})
 
@@ -17,7 +17,9 @@ def wanted_as_bytes(lowering: Lowering) -> frozenset[str]:
     graph = lowering.graph
     found: set[str] = set()
     for node in reversed(graph.nodes):
-        if on_kpu(lowering, node) or (node.op == "QuantizeLinear" and is_port(graph, node.outputs[0])):
+        if on_kpu(lowering, node) and node.op in SUMS:
+            found.update(node.inputs)
+        elif on_kpu(lowering, node) or (node.op == "QuantizeLinear" and is_port(graph, node.outputs[0])):
             found.add(node.inputs[0])
         elif _passes(graph, node) and any(name in found for name in node.outputs):
             found.update(name for name in node.inputs if name and name not in graph.constants)

@@ -140,9 +140,10 @@ def _borders(
 
 def in_ram(chains: Sequence[Chain], executed: Sequence[Operation]) -> tuple[Placement, ...]:
     """The maps in the KPU's RAM, with the numbers of all operations."""
-    starts = {
-        operation.chain: number for number, operation in enumerate(executed) if operation.kind == UPLOAD
-    }
+    starts: dict[int | None, int] = {}
+    for number, operation in enumerate(executed):
+        if operation.kind == UPLOAD:
+            starts.setdefault(operation.chain, number)
     return tuple(
         Placement(
             "kpu",

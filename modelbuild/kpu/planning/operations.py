@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.kpu.planning.chains import Chain
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.planning.storage import Storage
 
 UPLOAD, LAYER, COMPUTE, PART, OUTPUT = "upload", "layer", "compute", "part", "output"
@@ -14,9 +15,10 @@ UPLOAD, LAYER, COMPUTE, PART, OUTPUT = "upload", "layer", "compute", "part", "ou
 
 @dataclass(frozen=True)
 class Operation:
-    """`kind`: `upload` and `layer` of a chain, `compute`: an operator on the CPU, `part`: a concat's input
-    `number` copied to its place, `output`: output `number` of the model copied to its own. `reads` and
-    `writes` are tensors in main memory; `operator` is an index, that of the first layer for an upload."""
+    """`kind`: `upload` and `layer` of a chain, which the first upload calls; `compute`: an operator on the
+    CPU, `part`: a concat's input `number` copied to its place, `output`: output `number` of the model copied
+    to its own. `reads` and `writes` are tensors in main memory; `operator` is an index, that of the layer
+    behind it for an upload."""
 
     kind: str
     operator: int
@@ -27,16 +29,16 @@ class Operation:
 
 
 def operations(model: FixedModel, chains: Sequence[Chain], storage: Storage) -> tuple[Operation, ...]:
-    """A chain runs where its first layer stands among the operators."""
-    starts = {min(chain.layers): number for number, chain in enumerate(chains)}
-    in_chains = {index for chain in chains for index in chain.layers}
+    """A chain runs where its first layer stands among the operators, or as soon as all is there that it
+    uploads."""
     found: list[Operation] = []
-    for index, operator in enumerate(model.operators):
-        if index in starts:
-            found += _of_chain(model, chains[starts[index]], starts[index])
-        if index in in_chains or index in storage.free:
+    for number, index in _in_order(model, chains):
+        operator = model.operators[index]
+        if number is not None:
+            found += _of_chain(model, chains[number], number)
+        elif index in storage.free:
             continue
-        if operator.kind == "concat":
+        elif operator.kind in JOINS:
             found += _parts(operator.inputs, operator.outputs, index, storage.inside)
         else:
             found.append(Operation(COMPUTE, index, operator.inputs, operator.outputs))
@@ -45,11 +47,34 @@ def operations(model: FixedModel, chains: Sequence[Chain], storage: Storage) -> 
     return tuple(found)
 
 
+def _in_order(model: FixedModel, chains: Sequence[Chain]) -> Iterator[tuple[int | None, int]]:
+    """The number of each chain, and the other operators: always the first of those whose inputs are there."""
+    number_of = {index: number for number, chain in enumerate(chains) for index in chain.layers}
+    made = {*model.inputs, *(name for name in model.tensors if name in model.constants)}
+    waiting = [
+        (number_of.get(index), index)
+        for index in range(len(model.operators))
+        if index not in number_of or index == min(chains[number_of[index]].layers)
+    ]
+    while waiting:
+        place = next(
+            place
+            for place, (number, index) in enumerate(waiting)
+            if made.issuperset(model.operators[index].inputs if number is None else chains[number].sources)
+        )
+        number, index = waiting.pop(place)
+        members = (index,) if number is None else (*chains[number].layers, *chains[number].joins)
+        made.update(model.operators[each].outputs[0] for each in members)
+        yield number, index
+
+
 def _of_chain(model: FixedModel, chain: Chain, number: int) -> Iterator[Operation]:
-    yield Operation(UPLOAD, chain.layers[0], (chain.source,), (), number)
-    for index in chain.layers:
+    for index, uploaded in chain.steps():
         (written,) = model.operators[index].outputs
-        yield Operation(LAYER, index, (), (written,) if written in chain.outputs else (), number)
+        if uploaded is not None:
+            yield Operation(UPLOAD, index, (uploaded,), (), number)
+        else:
+            yield Operation(LAYER, index, (), (written,) if written in chain.outputs else (), number)
 
 
 def _parts(

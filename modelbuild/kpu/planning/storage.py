@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from modelbuild.arithmetic.binding import Bound, bind
 from modelbuild.arithmetic.fixed_model import FixedModel
-from modelbuild.kpu.planning.maps import LAYER, dense_bytes
+from modelbuild.kpu.planning.maps import JOINS, dense_bytes
 
 ALIGNMENT = 8  # of what lies in main memory, as nncase has it
 DMA_COLUMNS = 64  # maps of such widths are uploaded by the DMA, which takes addresses that are aligned
@@ -87,10 +87,11 @@ class _Sharing:
         return True
 
 
-def storage(model: FixedModel) -> Storage:
-    """What shares memory with what. Nothing ever writes where another tensor's values are still read."""
+def storage(model: FixedModel, uploads: Collection[str], skipped: Collection[int] = ()) -> Storage:
+    """What shares memory with what. Nothing ever writes where another tensor's values are still read.
+    `uploads` are tensors that the KPU reads; operators that are `skipped` (by index) are not executed."""
     sizes = {name: dense_bytes(tensor) for name, tensor in model.tensors.items()}
-    sharing = _Sharing(sizes, _uploads(model))
+    sharing = _Sharing(sizes, _aligned(model, uploads))
     for number, name in enumerate(model.inputs):
         sharing.pins[name] = Pin("input", number)
     for name in model.tensors:
@@ -102,11 +103,13 @@ def storage(model: FixedModel) -> Storage:
             copied[number] = name
         else:
             sharing.pins[name] = Pin("output", number)
-    free: set[int] = set()
+    free = set(skipped)
     inside: dict[int, frozenset[int]] = {}
     for index, operator in enumerate(model.operators):
+        if index in skipped:
+            continue
         bound = bind(model, operator)
-        if operator.kind == "concat":
+        if operator.kind in JOINS:
             inside[index] = _parts(bound, sharing)
             done = len(inside[index]) == len(operator.inputs)
         else:
@@ -118,9 +121,8 @@ def storage(model: FixedModel) -> Storage:
     return Storage(spots, sizes, sharing.pins, frozenset(free), inside, copied)
 
 
-def _uploads(model: FixedModel) -> frozenset[str]:
-    names = {operator.inputs[0] for operator in model.operators if operator.kind == LAYER}
-    return frozenset(name for name in names if model.tensors[name].shape[3] % DMA_COLUMNS == 0)
+def _aligned(model: FixedModel, uploads: Collection[str]) -> frozenset[str]:
+    return frozenset(name for name in uploads if model.tensors[name].shape[3] % DMA_COLUMNS == 0)
 
 
 def _parts(bound: Bound, sharing: _Sharing) -> frozenset[int]:

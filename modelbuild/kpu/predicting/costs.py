@@ -1,10 +1,11 @@
-"""What `check` tells of a kmodel before it is made: what single nodes on the CPU cost, with conversions that
-are there for them alone, and whether the general RAM holds it."""
+"""What `check` tells of a kmodel before it is made: what single nodes on the CPU cost, with the conversions
+and copies of maps that are there for them, and whether the general RAM holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from math import fsum
 
 from modelbuild.arithmetic.fixed_model import FixedOperator
 from modelbuild.chips.recipe import Recipe
@@ -22,14 +23,15 @@ _MATRIX = 2
 
 def checked(
     graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
-) -> tuple[dict[str, float], Finding | None]:
-    """`cpu_times`, and `over_memory`. Nothing where neither can be told, which `evaluate` and the build
-    explain."""
+) -> tuple[dict[str, float], float | None, Finding | None]:
+    """`cpu_times`, the ms of all the model, and `over_memory`. Nothing where none can be told, which
+    `evaluate` and the build explain."""
     try:
         found = predict(graph, units, recipe, options)
     except ModelbuildError:
-        return {}, None
-    return cpu_times(found), over_memory(found)
+        return {}, None, None
+    total = found.ms(found.cycles) + fsum(found.cpu_ms(one.work.operations) for one in found.on_cpu)
+    return cpu_times(found), total, over_memory(found)
 
 
 def over_memory(found: Prediction) -> Finding | None:
@@ -54,23 +56,53 @@ def _weights(found: Prediction) -> int:
 
 
 def cpu_times(found: Prediction) -> dict[str, float]:
-    """Node on the CPU -> ms of one run, as `evaluate` counts them: its floats are made of bytes, and bytes of
-    these for the layer behind it."""
-    units = found.units
+    """Node on the CPU -> ms of one run, as `evaluate` counts them: its maps come from the KPU's RAM, floats
+    are made of bytes, and bytes of these for the layer behind it, which are uploaded."""
+    times: dict[str, float] = {}
+    for ms, nodes in (*_functions(found), *_copies(found)):
+        charged = [name for name in dict.fromkeys(nodes) if found.units.get(name) == "cpu"]
+        for name in charged:
+            times[name] = times.get(name, 0.0) + ms / len(charged)
+    return times
+
+
+def _functions(found: Prediction) -> Iterator[tuple[float, Sequence[str]]]:
+    """ms of each function of the CPU, and the nodes for which it is there."""
     operators = {operator.name: operator for operator in found.model.operators}
-    makers = {name: operator for operator in found.model.operators for name in operator.outputs}
+    makers = _makers(found)
     read = {name for operator in found.model.operators for name in operator.inputs}
     ports = {*found.model.outputs} - read
-    times: dict[str, float] = {}
     for one in found.on_cpu:
         operator = operators.get(one.name)
         if operator is not None and operator.kind == "dequantize" and operator.outputs[0] in ports:
             continue  # of an output: no node's own
-        nodes = one.nodes if operator is None else _nodes(operator, makers, units)
-        charged = [name for name in nodes if units.get(name) == "cpu"]
-        for name in charged:
-            times[name] = times.get(name, 0.0) + found.cpu_ms(one.work.operations) / len(charged)
-    return times
+        nodes = one.nodes if operator is None else _nodes(operator, makers, found.units)
+        yield found.cpu_ms(one.work.operations), nodes
+
+
+def _copies(found: Prediction) -> Iterator[tuple[float, Sequence[str]]]:
+    """ms of each upload of what a node on the CPU made, and of each download that such a node reads."""
+    makers = _makers(found)
+    readers: dict[str, list[str]] = {}
+    for operator in found.model.operators:
+        for name in operator.inputs:
+            readers.setdefault(name, []).extend(operator.origin)
+    layers = {operator.name: operator for operator in found.model.operators}
+    started: set[int] = set()
+    for row in found.rows:
+        sources = found.compiled.functions[row.function].sources
+        made = [makers[name] for name in sources if name in makers]
+        if made and row.function not in started:
+            nodes = [node for maker in made for node in _nodes(maker, makers, found.units)]
+            yield found.ms(row.busy.read), nodes
+        started.add(row.function)
+        if row.write_bytes:
+            nodes = [node for name in layers[row.name].outputs for node in readers.get(name, ())]
+            yield found.ms(row.busy.write), nodes
+
+
+def _makers(found: Prediction) -> dict[str, FixedOperator]:
+    return {name: operator for operator in found.model.operators for name in operator.outputs}
 
 
 def _nodes(

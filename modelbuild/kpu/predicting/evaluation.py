@@ -14,6 +14,7 @@ from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.bottleneck import together
 from modelbuild.npu.predicting.confidence import ORDER, Confidence, of_cpu
 from modelbuild.npu.predicting.layer_columns import added_macs
+from modelbuild.quantize.split_regions import curved
 
 _MS = 1e3
 _NOTHING = "nothing on the chip runs it"
@@ -22,9 +23,10 @@ _NOTHING = "nothing on the chip runs it"
 def to_json(
     found: Prediction, reasons: Mapping[str, str], source_macs: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """ms, cycles and bytes of one inference. `layers` are those of the KPU; the time of maps that go to its
-    RAM and back is theirs. `cpu_nodes` are the tensor functions of the CPU, those that quantize, pad and cut
-    for layers of the KPU among them. `reasons` say why a node is not on the KPU."""
+    """ms, cycles and bytes of one inference; `built` says whether of the kmodel itself. `layers` are those of
+    the KPU; the time of maps that go to its RAM and back is theirs. `cpu_nodes` are the tensor functions of
+    the CPU, those that quantize, pad and cut for layers of the KPU among them. `reasons` say why a node is
+    not on the KPU."""
     on_cpu = [_function(found, one, reasons) for one in found.on_cpu]
     added = added_macs(found.rows, source_macs)  # type: ignore[arg-type]  # it reads names and macs alone
     sure = _confidence(found)
@@ -34,6 +36,8 @@ def to_json(
     return {
         "model": found.graph.name,
         "chip": found.recipe.chip,
+        "built": found.is_built,
+        "may_divide": None if found.is_built or not found.rows else curved(found.graph),
         **_times(found, fsum(row["time_ms"] for row in on_cpu), least, busy.compute),
         "pictures_per_inference": found.pictures,
         "confidence": sure.sure,
@@ -103,7 +107,7 @@ def memory(found: Prediction) -> dict[str, int]:
         "sram_peak": sizes.kpu_ram,
         "dram": int(hardware.dram_bytes.value),
         "room": room(found.recipe).bytes,
-        "sram": int(hardware.sram_bytes.value),
+        "sram": int(found.options.sram_bytes or hardware.sram_bytes.value),
         "kmodel": found.kmodel_bytes,
     }
 
@@ -164,7 +168,8 @@ def _stalls(found: Prediction, computed: int) -> dict[str, Any]:
 
 
 def _function(found: Prediction, one: OnCpu, reasons: Mapping[str, str]) -> dict[str, Any]:
-    reason = next((reasons[name] for name in one.nodes if reasons.get(name)), "") or _helps(found, one)
+    wholes = (found.wholes.get(name, name) for name in one.nodes)
+    reason = next((reasons[name] for name in wholes if reasons.get(name)), "") or _helps(found, one)
     return {
         "name": one.name,
         "op": one.op,

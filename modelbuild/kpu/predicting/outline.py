@@ -17,6 +17,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import EXIT_FAILED, ModelbuildError
 from modelbuild.graph.model import Array, Graph, Node
 from modelbuild.graph.quantized_border import scale_and_zero
+from modelbuild.graph.whole_numbers import floats_of
 from modelbuild.kpu.lower import lower
 from modelbuild.kpu.ports import Ports
 from modelbuild.quantize.number_format import formats_of
@@ -73,7 +74,7 @@ def _lowered(
 ) -> FixedModel:
     if not any(unit == "npu" for unit in units.values()) and recipe.number_format.arithmetic == "float32":
         return lower(graph, units, None, recipe)
-    return lower(graph, units, _record(graph, recipe, settings), recipe, asked=ports)
+    return lower(graph, units, _record(floats_of(graph), recipe, settings), recipe, asked=ports)
 
 
 def _record(graph: Graph, recipe: Recipe, settings: Settings) -> Record:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.chips.recipe import Hardware, Recipe
@@ -12,6 +15,7 @@ from modelbuild.formats.kmodel.kpu_registers import row_layout
 from modelbuild.graph.model import Graph
 from modelbuild.kpu.compiler import Compiled, compile_model
 from modelbuild.kpu.cycles import DMA_COLUMNS
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.predicting.outline import outline
 from modelbuild.kpu.predicting.rates import Work
 from modelbuild.kpu.predicting.timeline import COPY, UPLOAD, Timed, timeline
@@ -20,6 +24,7 @@ from modelbuild.npu.predicting import cpu_time
 from modelbuild.npu.predicting.assumptions import Options, assumed
 from modelbuild.npu.predicting.bottleneck import Busy
 from modelbuild.quantize.number_format import Formats, formats_of
+from modelbuild.quantize.split_record import of_metadata
 
 ENGINES = 1  # the CPU waits for the KPU, and copies its maps
 _MS = 1e3
@@ -69,7 +74,8 @@ class OnCpu:
 @dataclass(frozen=True)
 class Prediction:
     """`recipe` has what the options tell in place of its facts; `model` is the outline; `left_out`: nodes
-    that it lacks, and why."""
+    that it lacks, and why. `is_built`: the model is the real one, `graph` has the nodes that `quantize`
+    divided, and `wholes` says of which each of these is a part."""
 
     graph: Graph
     units: Mapping[str, str]
@@ -80,6 +86,8 @@ class Prediction:
     rows: tuple[Row, ...]
     on_cpu: tuple[OnCpu, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    is_built: bool = False
+    wholes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cycles(self) -> int:
@@ -107,10 +115,14 @@ class Prediction:
 
     @property
     def constant_bytes(self) -> int:
-        """Weights and tables of the KPU, as if no two were equal."""
+        """Weights and tables of the KPU, of an outline as if no two were equal, but for those that the chip
+        asks for."""
+        if self.is_built:
+            return self.compiled.memory.sizes.kpu_constants
         layers = [each for each in self.model.operators if each.kind == "kpu_conv"]
         weights = (self.model.constants[each.constants["weight"]] for each in layers)
-        return sum(weight.size + 8 * len(weight) + 256 for weight in weights)
+        kept = {(id(weight) if _is_unknown(weight) else weight.tobytes()): weight for weight in weights}
+        return sum(weight.size + 8 * len(weight) + 256 for weight in kept.values())
 
     @property
     def kmodel_bytes(self) -> int:
@@ -130,18 +142,47 @@ def predict(
     Raises (exit 2) for an option that the chip does not have, and where a layer does not fit the KPU."""
     options = options or Options()
     _check(options, recipe)
-    supposed = assumed(recipe, options)
-    room = None if options.sram_bytes is None else int(options.sram_bytes)
-    found = outline(graph, units, recipe.with_sram(room), options.settings, options.ports or {})
-    roomy = _roomy(recipe)
+    found = outline(graph, units, recipe.with_sram(_sram(options)), options.settings, options.ports or {})
+    return _timed(graph, units, recipe, options, found.model, found.left_out)
+
+
+def of_built(
+    graph: Graph,
+    units: Mapping[str, str],
+    recipe: Recipe,
+    fixed: FixedModel,
+    compiled: Compiled | None = None,
+    options: Options | None = None,
+) -> Prediction:
+    """Of the fixed model that was made of a lowered graph: what calibration decided is in it. `compiled`: its
+    kmodel, where it is there already. Raises as `predict`."""
+    options = options or Options()
+    _check(options, recipe)
+    divided = of_metadata(graph, fixed.metadata)
+    found = _timed(divided.graph, divided.units(units), recipe, options, fixed, {}, compiled)
+    return replace(found, is_built=True, wholes=divided.origin)
+
+
+def _timed(
+    graph: Graph,
+    units: Mapping[str, str],
+    recipe: Recipe,
+    options: Options,
+    model: FixedModel,
+    left_out: Mapping[str, str],
+    compiled: Compiled | None = None,
+) -> Prediction:
+    supposed, room = assumed(recipe, options), _sram(options)
     given = {} if room is None else {"sram_bytes": room}
-    compiled = compile_model(found.model, roomy, given)
-    timed = timeline(found.model, compiled.executed, supposed.hardware)
-    rows = _rows(graph, found.model, timed, supposed.hardware)
-    on_cpu = (*_on_cpu(found.model, timed), *_estimated(graph, units, found.left_out))
-    return Prediction(
-        graph, units, options, supposed, found.model, compiled, tuple(rows), on_cpu, found.left_out
-    )
+    made = compiled or compile_model(model, _roomy(recipe), given, is_valid=True)
+    timed = timeline(model, made.executed, supposed.hardware)
+    rows = tuple(_rows(graph, model, timed, supposed.hardware))
+    on_cpu = (*_on_cpu(model, timed), *_estimated(graph, units, left_out))
+    return Prediction(graph, units, options, supposed, model, made, rows, on_cpu, left_out)
+
+
+def _sram(options: Options) -> int | None:
+    return None if options.sram_bytes is None else int(options.sram_bytes)
 
 
 def at(found: Prediction, recipe: Recipe) -> Prediction:
@@ -149,6 +190,11 @@ def at(found: Prediction, recipe: Recipe) -> Prediction:
     timed = timeline(found.model, found.compiled.executed, recipe.hardware)
     rows = _rows(found.graph, found.model, timed, recipe.hardware)
     return replace(found, recipe=recipe, rows=tuple(rows))
+
+
+def _is_unknown(weight: np.ndarray[Any, Any]) -> bool:
+    """Whether these are the zeros that stand for a model's weights; strips of one layer share them."""
+    return bool(weight.min() == weight.max())
 
 
 def _check(options: Options, recipe: Recipe) -> None:
@@ -176,20 +222,22 @@ def _roomy(recipe: Recipe) -> Recipe:
 
 
 def _rows(graph: Graph, model: FixedModel, timed: Sequence[Timed], hardware: Hardware) -> Sequence[Row]:
-    """Layers; what is uploaded for the first of a function counts as its own."""
+    """Layers; what is uploaded for one counts as its own."""
     operators = {each.name: each for each in model.operators}
     found: list[Row] = []
-    upload: Timed | None = None
+    uploads: list[Timed] = []
     clock = 0
     for one in timed:
         if one.step.name == UPLOAD:
-            upload = one
+            uploads.append(one)
         elif one.array is not None:
             row = _row(graph, operators[one.step.operator], one, hardware, clock)
-            if upload is not None:
-                busy = replace(row.busy, read=upload.busy.read)
-                row = replace(row, busy=busy, read_bytes=upload.read_bytes, facts=(*row.facts, *upload.facts))
-            upload = None
+            if uploads:
+                busy = replace(row.busy, read=sum(each.busy.read for each in uploads))
+                size = sum(each.read_bytes for each in uploads)
+                facts = (*row.facts, *(fact for each in uploads for fact in each.facts))
+                row = replace(row, busy=busy, read_bytes=size, facts=facts)
+            uploads = []
             clock += row.cycles
             found.append(row)
     return found
@@ -236,7 +284,7 @@ def _on_cpu(model: FixedModel, timed: Sequence[Timed]) -> Sequence[OnCpu]:
         if one.work is None:
             continue
         operator = operators[one.step.operator]
-        if one.step.name == COPY and operator.kind != "concat":
+        if one.step.name == COPY and operator.kind not in JOINS:
             outputs += one.work.bytes
         elif operator.name in found:
             before = found[operator.name].work

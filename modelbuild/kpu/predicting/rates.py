@@ -14,10 +14,17 @@ from math import prod
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.kpu.cycles import array_cycles, written_cycles
 
-_MOVES = {"transpose", "slice", "concat", "pad", "expand", "gather", "resize_nearest"}
+_MOVES = {"transpose", "slice", "concat", "join", "pad", "expand", "gather", "resize_nearest"}
 _BYTE = 2  # operations: it is read and written
 # Operations for each cell of the larger of first input and output.
-_CELL: Mapping[str, int] = {"quantize": 6, "dequantize": 6, "lookup": 2, "softmax": 16, "sigmoid": 16}
+_CELL: Mapping[str, int] = {
+    "quantize": 6,
+    "dequantize": 6,
+    "lookup": 2,
+    "softmax": 16,
+    "sigmoid": 16,
+    "resize_bilinear": 24,
+}
 _OTHERWISE = 4
 
 

@@ -1,4 +1,5 @@
-"""Signed weights as the KPU takes them: bytes around 128, and corrections that take both zero points out."""
+"""Weights as the KPU takes them: bytes around 128, or from 0 on, and corrections that take both zero points
+out."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ BYTE = 255
 @dataclass(frozen=True)
 class UnsignedWeights:
     """`weight` uint8, shaped as the signed ones. With these corrections the sum of a layer is
-    Σ (x - zero point)(weight - 128), for any bytes x: no term is shifted, so nothing is rounded."""
+    Σ (x - zero point)(weight - 128), or Σ (x - zero point) weight of weights from 0 on, for any bytes x:
+    no term is shifted, so nothing is rounded."""
 
     weight: NDArray[np.uint8]
     arg_x: int
@@ -34,10 +36,12 @@ class UnsignedWeights:
 
 
 def unsigned_weights(weight: NDArray[Any], zero_point: int) -> UnsignedWeights:
-    """Of signed weights [O, I, k, k], or [C, 1, k, k] of a depthwise layer, -128...127, for an input of this
-    zero point. `arg_add` counts once an input channel of a sum, so it is the same for depthwise layers.
+    """Of signed weights [O, I, k, k], or [C, 1, k, k] of a depthwise layer, -128...127 or 0...255, for an
+    input of this zero point. `arg_add` counts once an input channel of a sum, so it is the same for depthwise
+    layers.
     Errors: ModelbuildError for codes that a byte does not hold."""
-    if weight.size and (weight.min() < -ZERO or weight.max() > BYTE - ZERO):
+    zero = 0 if weight.size and weight.max() > BYTE - ZERO else ZERO
+    if weight.size and (weight.min() < -zero or weight.max() > BYTE - zero):
         raise ModelbuildError(
             f"weights of {int(weight.min())} to {int(weight.max())} are no bytes",
             why="the KPU multiplies bytes by bytes",
@@ -45,9 +49,9 @@ def unsigned_weights(weight: NDArray[Any], zero_point: int) -> UnsignedWeights:
         )
     if not 0 <= zero_point <= BYTE:
         raise ModelbuildError(f"the zero point {zero_point} of a KPU layer's input is no byte")
-    made = (weight.astype(np.int16) + ZERO).astype(np.uint8)
+    made = (weight.astype(np.int16) + zero).astype(np.uint8)
     taps = weight.shape[2] * weight.shape[3]
-    return UnsignedWeights(made, -ZERO, 0, -zero_point, 0, taps * ZERO * zero_point, zero_point)
+    return UnsignedWeights(made, -zero, 0, -zero_point, 0, taps * zero * zero_point, zero_point)
 
 
 def sum_bounds(weight: NDArray[Any], zero_point: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

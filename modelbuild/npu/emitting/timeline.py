@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from modelbuild.arithmetic.distinct import distinct
 from modelbuild.npu.program import Rates
 
 ENGINES = ("read", "weights", "compute", "write")
@@ -112,7 +113,7 @@ class _FourAtOnce:
         first = np.arange(span.address, last, span.stride)
         low, high = first // granule, (first + span.length - 1) // granule
         width = int((high - low).max()) + 1
-        yield np.unique(np.minimum(low[:, None] + np.arange(width), high[:, None]))
+        yield distinct(np.minimum(low[:, None] + np.arange(width), high[:, None]))
 
     def _grow(self, granules: int) -> None:
         have = self._busy.shape[1]

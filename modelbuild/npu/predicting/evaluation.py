@@ -42,6 +42,8 @@ def to_json(
     return {
         "model": graph.name,
         "chip": found.recipe.chip,
+        "built": False,
+        "may_divide": None,
         **_times(found, fsum(row["time_ms"] for row in on_cpu)),
         "pictures_per_inference": found.own_batch,
         **_confidence(sure),

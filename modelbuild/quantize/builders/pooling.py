@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from modelbuild.arithmetic.distinct import distinct
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.arithmetic.pooling import window_cells
 from modelbuild.arithmetic.windows import Window, extents
@@ -102,7 +103,7 @@ def _emit_average(
     cells = window_cells(window, x.shape[2:], bool(include))
     if int(cells.min()) < 1:
         assembly.fail("a window lies wholly in the padding")
-    counts = [int(value) for value in np.unique(cells)]
+    counts = [int(value) for value in distinct(cells)]
     bits = operand_bits(x)
     pairs = [assembly.decompose(x.scale / (count * y.scale), bits) for count in counts]
     parameters: dict[str, Parameter] = {

@@ -43,6 +43,14 @@ class Drawing:
         self.nodes.append(helper.make_node(op, list(inputs), [out], name=f"{out}/node", **(attributes or {})))
         return out
 
+    def node_of(
+        self, op: str, name: str, inputs: Sequence[str], count: int, attributes: dict[str, Any]
+    ) -> list[str]:
+        """Add a node with several outputs; their names."""
+        outs = [self._names.fresh(f"{name}/{op}") for _ in range(count)]
+        self.nodes.append(helper.make_node(op, list(inputs), outs, name=f"{outs[0]}/node", **attributes))
+        return outs
+
     def initializer(self, wanted: str, values: NDArray[Any]) -> str:
         """Numbers that only onnxruntime needs; their name."""
         name = self._names.fresh(wanted)
@@ -90,11 +98,12 @@ class Drawing:
         self.put(tensor, self.node("QuantizeLinear", tensor.name, [real, *ends]))
 
     def put(self, tensor: QuantizedTensor, integers: str) -> None:
-        """The edge that carries a tensor, integers or, of a floating one, floats."""
+        """The edge that carries a tensor, integers or, of a floating one, floats. Whole numbers leave the
+        model as they are."""
         self.integers[tensor.name] = integers
         if tensor.name not in self.model.outputs or tensor.name in self.model.inputs:
             return
-        if tensor.floating:
+        if tensor.floating or tensor.whole:
             self.node("Identity", tensor.name, [integers], out=tensor.name)
         else:
             ends = [self._scale(tensor), self.number(tensor.zero_point, tensor.dtype)]

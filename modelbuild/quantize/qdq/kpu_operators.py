@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from modelbuild.arithmetic.binding import Bound
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
@@ -212,6 +212,32 @@ def _softmax(drawing: Drawing, bound: Bound) -> None:
     drawing.put(bound.output, drawing.node("Softmax", bound.operator.name, edges, attributes))
 
 
+def _arg(drawing: Drawing, bound: Bound) -> None:
+    name, op = bound.operator.name, "ArgMax" if bound.text("op") == "max" else "ArgMin"
+    attributes = {"axis": bound.number("axis"), "keepdims": bound.number("keep")}
+    places = drawing.node(op, name, _edges(drawing, bound), attributes)
+    drawing.put(bound.output, _whole(drawing, name, places, bound.output))
+
+
+def _whole(drawing: Drawing, name: str, places: str, made: QuantizedTensor) -> str:
+    """Places, which ONNX has with 64 bits, with as many as are wanted."""
+    return places if made.bits == 64 else drawing.node("Cast", name, [places], {"to": TensorProto.INT32})
+
+
+def _topk(drawing: Drawing, bound: Bound) -> None:
+    name, places = bound.operator.name, bound.operator.outputs[1]
+    count = drawing.longs(f"{name}/k", [bound.number("k")])
+    attributes = {"axis": bound.number("axis"), "largest": 0}
+    edges = drawing.node_of("TopK", name, [*_edges(drawing, bound), count], 2, attributes)
+    drawing.put(bound.output, edges[0])
+    drawing.put(bound.model.tensors[places], edges[1])
+
+
+def _convert(drawing: Drawing, bound: Bound) -> None:
+    attributes = {"to": helper.np_dtype_to_tensor_dtype(bound.output.dtype)}
+    drawing.put(bound.output, drawing.node("Cast", bound.operator.name, _edges(drawing, bound), attributes))
+
+
 DRAWERS: dict[str, Drawer] = {
     "kpu_conv": kpu_conv,
     "quantize": _quantize,
@@ -221,6 +247,7 @@ DRAWERS: dict[str, Drawer] = {
     "transpose": _transpose,
     "slice": _slice,
     "concat": _concat,
+    "join": _concat,
     "pad": _pad,
     "expand": _shaped("Expand"),
     "gather": _gather,
@@ -234,4 +261,7 @@ DRAWERS: dict[str, Drawer] = {
     "reduce": _reduce,
     "softmax": _softmax,
     "resize_bilinear": _resize_bilinear,
+    "arg": _arg,
+    "topk": _topk,
+    "convert": _convert,
 }

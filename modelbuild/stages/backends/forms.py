@@ -13,12 +13,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Made:
-    """The program in three parts, of which a container may have but the first, and `compile.json`."""
+    """The program in three parts, of which a container may have but the first, and `compile.json`.
+    `compiled`: what `of_built` of the predictions takes, where there is one."""
 
     command: bytes
     weights: bytes
     host: bytes
     plan: Mapping[str, Any]
+    compiled: Any = None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ __all__ = ["Machine", "compile_fixed", "lower"]
 
 CODE = "MB118"
 _ADVICE = "a smaller picture or fewer channels there would keep it in the KPU's RAM"
+_LARGER = "write a larger `sram_bytes`, or remove it"
 
 
 def lower(
@@ -55,12 +56,13 @@ def compile_fixed(
     compiled = compile_model(fixed, recipe, options)
     timed = timeline(fixed, compiled.executed, recipe.hardware)
     times = times_of(timed, recipe.hardware)
+    advice = _LARGER if options.get("sram_bytes") is not None else _ADVICE
     memory = {**asdict(compiled.memory.sizes), "total": compiled.memory.sizes.total}
     plan: dict[str, Any] = {
         "batch": {"desired": None, "achieved": _first(fixed.tensors[fixed.inputs[0]]), "reasons": []},
         "cycles": sum(one.busy.total for one in timed) if compiled.functions else None,
         "executed": [{**asdict(step), **time} for step, time in zip(compiled.executed, times, strict=True)],
-        "findings": [Finding(CODE, "note", text, _ADVICE).to_json() for text in compiled.findings],
+        "findings": [Finding(CODE, "note", text, advice).to_json() for text in compiled.findings],
         "functions": [asdict(function) for function in compiled.functions],
         "interface": interface(fixed),
         "layers": _layers(fixed, compiled, timed),
@@ -69,7 +71,7 @@ def compile_fixed(
         "tensors": [asdict(tensor) for tensor in made(fixed)],
         "times": times_together(times),
     }
-    return Made(compiled.kmodel, b"", b"", plan)
+    return Made(compiled.kmodel, b"", b"", plan, compiled)
 
 
 def interface(fixed: FixedModel) -> dict[str, Any]:

@@ -16,9 +16,10 @@ __all__ = ["checked", "predict", "said"]
 
 def checked(
     graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
-) -> tuple[dict[str, float], None]:
+) -> tuple[dict[str, float], None, None]:
     """Node on the CPU -> ms of one run. A build tells of memory: it knows what settings save."""
-    return {row["name"]: row["time_ms"] for row in cpu_time.rows(graph, units, {}, recipe.hardware)}, None
+    rows = cpu_time.rows(graph, units, {}, recipe.hardware)
+    return {row["name"]: row["time_ms"] for row in rows}, None, None
 
 
 def said(

@@ -10,7 +10,7 @@ import numpy as np
 from modelbuild.arithmetic.fixed_model import FixedModel, float_tensor
 from tests.arithmetic import dice as dices
 from tests.arithmetic.dice import Dice
-from tests.arithmetic.kpu import cases_of_moves, oracle
+from tests.arithmetic.kpu import cases_of_choices, cases_of_moves, oracle
 from tests.arithmetic.kpu.made import LARGEST, byte_tensor, f32, floats, one
 from tests.arithmetic.kpu.oracle import POOLS
 
@@ -172,5 +172,6 @@ BUILDERS: dict[str, Callable[[Dice], FixedModel]] = {
     "binary": binary,
     "unary": unary,
     "sigmoid": sigmoid,
+    **cases_of_choices.BUILDERS,
     **cases_of_moves.BUILDERS,
 }

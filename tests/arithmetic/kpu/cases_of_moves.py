@@ -60,6 +60,20 @@ def concat(dice: Dice) -> FixedModel:
     return one("concat", [*tensors, y], {"axis": axis})
 
 
+def join(dice: Dice) -> FixedModel:
+    """Bytes of a scale and a zero point each."""
+    shape, lengths = _shape(dice), [dice.whole(1, 4) for _ in range(dice.whole(1, 4))]
+    axis = dice.whole(0, len(shape) - 1)
+    formats = [(dice.whole(1, 9) / 16, dice.whole(0, 255)) for _ in lengths]
+    parts = [(*shape[:axis], length, *shape[axis + 1 :]) for length in lengths]
+    tensors = [
+        byte_tensor(f"x{number}", part, *form)
+        for number, (part, form) in enumerate(zip(parts, formats, strict=True))
+    ]
+    y = byte_tensor("y", (*shape[:axis], sum(lengths), *shape[axis + 1 :]), *formats[0])
+    return one("join", [*tensors, y], {"axis": axis})
+
+
 def pad(dice: Dice) -> FixedModel:
     tensor, shape = _format(dice), _shape(dice)
     mode = ("constant", "reflect", "symmetric", "edge")[dice.whole(0, 3)]
@@ -110,6 +124,7 @@ BUILDERS: dict[str, Callable[[Dice], FixedModel]] = {
     "transpose": transpose,
     "slice": slice_axes,
     "concat": concat,
+    "join": join,
     "pad": pad,
     "expand": expand,
     "gather": gather,

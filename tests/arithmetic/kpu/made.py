@@ -40,6 +40,11 @@ def inputs(dice: Dice, model: FixedModel) -> dict[str, Any]:
         tensor = model.tensors[name]
         if tensor.floating:
             found[name] = floats(dice, tensor.shape)
+            if model.operators[0].kind == "convert":  # up to what no whole number holds
+                found[name] *= f32(2.0 ** dice.whole(0, 70))
+        elif tensor.whole:
+            found[name] = dice.rng.integers(-(1 << 31), 1 << 31, tensor.shape).astype(tensor.dtype)
+            found[name] <<= dice.whole(0, tensor.bits - 32)
         else:
             found[name] = dice.rng.integers(0, 256, tensor.shape).astype(np.uint8)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
-from tests.arithmetic.kpu import oracle_moves
+from tests.arithmetic.kpu import cases_of_choices, oracle_moves
 
 Array = NDArray[Any]
 f32 = np.float32
@@ -271,7 +271,10 @@ def run(model: FixedModel, inputs: dict[str, Array]) -> dict[str, Array]:
         constants = {role: model.constants[name] for role, name in operator.constants.items()}
         values = [live[name] for name in operator.inputs]
         output = operator.outputs[0]
-        if operator.kind in ORACLES:
+        if operator.kind in cases_of_choices.ORACLES:
+            several = cases_of_choices.ORACLES[operator.kind](model, operator, values[0])
+            live.update(zip(operator.outputs, several, strict=True))
+        elif operator.kind in ORACLES:
             live[output] = ORACLES[operator.kind](operator, constants, *values)
         else:
             move = oracle_moves.ORACLES[operator.kind]

@@ -140,6 +140,7 @@ ORACLES: dict[str, Callable[..., Array]] = {
     "transpose": transpose,
     "slice": slice_axes,
     "concat": concat,
+    "join": concat,
     "pad": pad,
     "expand": expand,
     "gather": gather,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel, float_tensor
@@ -18,6 +18,7 @@ from tests.arithmetic.dice import Dice
 from tests.arithmetic.kpu import made
 from tests.arithmetic.kpu.cases import BUILDERS
 from tests.arithmetic.kpu.made import byte_tensor
+from tests.hypotheses import examples
 
 NUMBERS = (-(1 << 40), -129, -3, -2, -1, 0, 1, 2, 3, 4, 5, 16, 44, 255, 256, 1 << 20, 1 << 31, 1 << 62)
 TEXTS = ("", "max", "mean", "bypass", "max_2_s1", "left_top_4_s4", "edge", "symmetric", "add", "exp")
@@ -73,7 +74,7 @@ def altered(dice: Dice, model: FixedModel) -> FixedModel:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", sorted(BUILDERS))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_it_is_refused_or_it_runs(kind: str, seed: int) -> None:
     dice = Dice(seed)

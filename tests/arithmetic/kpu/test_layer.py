@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.binding import bind
@@ -20,6 +20,7 @@ from modelbuild.formats.kmodel import kpu_registers, kpu_tables
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.kpu import cases, made, oracle
 from tests.arithmetic.kpu.made import byte_tensor, one
+from tests.hypotheses import examples
 
 LOWEST = -(1 << 35)
 
@@ -103,7 +104,7 @@ def test_rounding_goes_to_even_and_negative_numbers_further_down() -> None:
     assert answer(down, [[[[1, 2, 3, 4, 5, 6, 7]]]]) == [[[[8, 8, 9, 9, 7, 8, 8]]]]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(value=st.integers(-(1 << 52), 1 << 52), shift=st.integers(0, 43))
 def test_two_floors_less_the_nearest_is_the_rounding_of_negative_numbers(value: int, shift: int) -> None:
     real = np.ldexp(np.float64(value), -shift)
@@ -164,7 +165,7 @@ def test_values_at_the_ends_of_36_bits_keep_their_last_bit() -> None:
     assert answer(model, x)[0][0][0] == [255, 255, 255, 7]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_reach_holds_for_any_bytes(seed: int) -> None:
     """Bytes that are 0 or 255 by the sign of each factor reach the ends; none goes beyond."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -20,6 +20,7 @@ from modelbuild.formats.kmodel.stackvm_isa import CODES, OPCODES, Isa, Operand
 from modelbuild.formats.kmodel.stackvm_machine import Machine
 from modelbuild.formats.kmodel.stackvm_values import Attempt, Code
 from tests.formats import kmodel_sources as sources
+from tests.hypotheses import examples
 
 NEWEST = stackvm_isa.tables()[0]
 RANGES = {
@@ -62,7 +63,7 @@ def test_every_instruction_and_every_function_with_known_operands_is_there() -> 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_each_instruction_survives(name: str) -> None:
-    @settings(max_examples=25)
+    @examples(25)
     @given(statements(name))
     def survives(statement: Statement) -> None:
         code = assemble([statement])

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -24,6 +24,7 @@ from modelbuild.formats.kmodel.kpu_tables import BatchNorm, Segment
 from modelbuild.formats.kmodel.model import Span
 from modelbuild.formats.kmodel.types import DATATYPES, LOCATIONS
 from tests.formats import kmodel_sources as sources
+from tests.hypotheses import examples
 
 
 def read(**options: int) -> tuple[int, ...]:
@@ -261,7 +262,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("size", OPERATIONS)
 def test_any_operations_survive(size: int) -> None:
-    @settings(max_examples=40)
+    @examples(40)
     @given(OPERATIONS[size])
     def survives(operation: KpuOperation) -> None:
         data = kpu_records.pack([operation, operation])

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.graph import guard, slicing
 from modelbuild.graph.normalise import normalise
 from tests.graph.small import Step, after, graph, ops, untouched
+from tests.hypotheses import examples
 
 
 def cut(source: str, made: str, axis: int, start: int, end: int, step: int) -> tuple[Step, dict[str, Any]]:
@@ -56,7 +57,7 @@ def test_a_slice_that_something_else_reads_stays() -> None:
     untouched("merge_slices", graph([first, second, relu, join], {**one, **two}, x=(1, 2, 4, 4)))
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.data())
 def test_any_two_slices_of_one_axis(data: st.DataObject) -> None:
     def bounds(size: int) -> tuple[int, int, int] | None:
@@ -97,7 +98,7 @@ def test_concats_of_two_axes_stay() -> None:
     untouched("merge_concats", graph(steps))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(-12, 12), st.integers(-12, 12), st.sampled_from([-3, -2, -1, 1, 2, 3]), st.integers(1, 6))
 def test_bounds_are_limited_as_onnx_limits_them(start: int, end: int, step: int, size: int) -> None:
     """Backwards from before the axis is from its first cell, where Python takes nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.graph import guard, kept_quantization
@@ -17,6 +17,7 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import PASSES
 from modelbuild.graph.rewrite import copied
 from tests.graph.small import Step, after, graph, numbers, only, ops, untouched
+from tests.hypotheses import examples
 
 TO_LAST, TO_FIRST = {"perm": [0, 2, 3, 1]}, {"perm": [0, 3, 1, 2]}
 
@@ -246,7 +247,7 @@ def test_a_long_chain_takes_a_step_a_node() -> None:
     guard.check(graph(steps, x=(1, 3, 5, 7)), result)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.data())
 def test_random_graphs_of_transposes(data: st.DataObject) -> None:
     shapes: dict[str, tuple[int, ...]] = {"x": (1, 2, 3, 4)}

@@ -57,7 +57,7 @@ def test_a_chain_is_one_function() -> None:
     found = check(maker, [c, d])
     assert names(found) == ["kpu_upload"] + ["kpu_conv2d"] * 4
     (function,) = found.functions
-    assert (function.source, function.outputs) == ("in0", (c, d))
+    assert (function.sources, function.outputs) == (("in0",), (c, d))
     assert [step.main_memory for step in found.executed] == [("in0",), (), (), (c,), (d,)]
     upload, *layers = operations(found.kmodel)
     assert isinstance(upload, KpuUpload)
@@ -195,8 +195,9 @@ def test_a_chain_that_does_not_fit_is_cut() -> None:
     needed = running.least_ram(maker.model([b, c]))
     found = check(maker, [b, c], sram_bytes=needed)
     assert names(found).count("kpu_upload") == 2
-    assert [function.source for function in found.functions] == ["in0", a]
+    assert [function.sources[0] for function in found.functions] == ["in0", a]
     assert len(found.findings) == 1 and a in found.findings[0]
+    assert f"the {needed:,} bytes of the KPU's RAM that `sram_bytes` leaves" in found.findings[0]
     assert max(function.ram_bytes for function in found.functions) <= needed
     assert len(check(maker, [b, c]).functions) == 1
 

@@ -16,6 +16,7 @@ from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.graph.rewrite import copied
 from modelbuild.graph.session import FloatSession
+from modelbuild.graph.whole_numbers import floats_of
 from modelbuild.kpu.lower import lower
 from modelbuild.kpu.ports import Ports
 from modelbuild.quantize.observe import observe
@@ -73,7 +74,8 @@ def lowered(
     given = samples or samples_of(graph)
     if recipe.number_format.arithmetic == "float32":
         return Lowered(source, graph, units, lower(graph, units, None, recipe), given)
-    record = quantize(graph, observe(graph, given), Settings.read(settings or {}), recipe.number_format)
+    floats = floats_of(graph)
+    record = quantize(floats, observe(floats, given), Settings.read(settings or {}), recipe.number_format)
     return Lowered(source, graph, units, lower(graph, units, record, recipe, asked=ports), given)
 
 

@@ -92,6 +92,42 @@ def random_graph(seed: int) -> Graph:
     return graph
 
 
+def large_graph(seed: int) -> Graph:
+    """A few convolutions, pools and functions on a map that no layer of the KPU takes, or nearly none."""
+    maker = Maker(seed)
+    long, short = maker.pick((250, 257, 262, 300, 514, 530)), maker.whole(4, 9)
+    size = (long, short) if long < 500 else (short, long)
+    last = maker.given(1, maker.whole(1, 4), *size)
+    for _ in range(maker.whole(1, 4)):
+        made = maker.pick((_wide_conv, _wide_conv, _wide_pool, _unary, _silu))(maker, last)
+        if made is not None and math.prod(maker.shape(made)) > 0:
+            last = made
+    maker.graph.outputs = [last if maker.graph.nodes else _unary(maker, last)]
+    return maker.graph
+
+
+def _wide_conv(maker: Maker, x: str) -> str | None:
+    _, channels, *size = maker.shape(x)
+    kernel, outputs = maker.pick((1, 2, 3, 3, 3, 5, 6)), maker.pick((3, 8, 12, 16))
+    pads = maker.pick(([kernel // 2] * 4, [0] * 4, [0, 0, 1, 1], [1, 0, 0, 1]))
+    if min(size) + min(pads) < kernel:
+        return None
+    weights = maker.floats(outputs, channels, kernel, kernel, scale=1 / math.sqrt(channels * kernel**2))
+    stride = maker.pick((1, 1, 2, 2, 3))
+    lists = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
+    return maker.one("Conv", x, weights, maker.floats(outputs), **lists)
+
+
+def _wide_pool(maker: Maker, x: str) -> str | None:
+    size = maker.shape(x)[2:]
+    kernel, stride = maker.pick(((2, 1), (2, 2), (3, 2), (3, 1), (5, 1), (4, 4)))
+    if min(size) < kernel:
+        return None
+    pads = maker.pick(([0] * 4, [0, 0, 1, 1], [kernel // 2] * 4))
+    lists = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
+    return maker.one("MaxPool" if kernel < 4 or stride == 1 else "AveragePool", x, **lists)
+
+
 def samples(graph: Graph, seed: int, count: int = 2) -> list[dict[str, Values]]:
     rng = np.random.default_rng(seed)
     return [
@@ -382,6 +418,20 @@ def _residual(maker: Maker, x: str) -> str | None:
     return maker.one("Add", made, maker.pick(others)) if others else maker.one("Relu", made)
 
 
+def _block(maker: Maker, x: str) -> str:
+    """Two maps whose channels fill rows of the KPU's RAM, added or joined."""
+    channels, wide = maker.shape(x)[1], 4 * maker.whole(1, 3)
+    first = maker.one("Conv", x, maker.floats(wide, channels, 1, 1), kernel_shape=[1, 1])
+    weights = maker.floats(wide, wide, 3, 3, scale=1 / math.sqrt(9 * wide))
+    second = maker.one("Conv", first, weights, kernel_shape=[3, 3], pads=[1] * 4)
+    if maker.whole(0, 2) == 0:
+        joined = maker.one("Concat", first, second, axis=1)
+        return maker.one("Conv", joined, maker.floats(3, 2 * wide, 1, 1), kernel_shape=[1, 1])
+    total = maker.one(maker.pick(("Add", "Sub", "Sum")), *maker.pick(((first, second), (second, first))))
+    maker.known.append(total)
+    return maker.one(maker.pick(("Relu", "HardSwish", "Sigmoid")), total) if maker.whole(0, 1) else total
+
+
 def _signal(maker: Maker, x: str) -> str | None:
     if len(maker.shape(x)) != 3:
         return None
@@ -394,5 +444,5 @@ FOR_ALL: tuple[Step, ...] = (
 )  # fmt: skip
 FOR_PICTURES: tuple[Step, ...] = (
     _conv, _conv, _conv, _conv, _conv, _residual, _residual, _transposed, _pool, _pool, _resize, _depth,
-    _prelu, _unary, _silu, _concat, _binary,
+    _prelu, _unary, _silu, _concat, _binary, _block, _block,
 )  # fmt: skip

@@ -74,7 +74,7 @@ def test_what_the_chip_has_needs_nothing_beside_the_layer(name: str) -> None:
         (5, 1, 2, 4),
         (5, 2, 2, 4),
         (7, 1, 3, 9),
-        (7, 2, 3, 9),
+        (7, 2, 3, 16),  # of 4 phases each, a fourth of the cells
         (4, 1, [1, 1, 2, 2], 4),
         (5, 1, 0, 4),
         (9, 1, 4, 9),

@@ -10,7 +10,9 @@ import pytest
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.model import Node
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
+from tests.pairs import few
 from tests.quantize.cases import CASES, F, longs
+from tests.rows import row
 
 
 def node(op: str, inputs: str, target: str, **attributes: Any) -> Node:
@@ -39,7 +41,8 @@ def test_a_chain_of_layers_is_converted_once() -> None:
     assert made.snr() > 28
 
 
-def test_sums_stay_floats_and_are_quantized_once() -> None:
+def test_sums_of_odd_channels_stay_floats_and_are_quantized_once() -> None:
+    """Six channels of 12 columns end within a row of the KPU's RAM."""
     nodes = [
         conv("x", "a", "u"),
         conv("a", "b", "v"),
@@ -48,7 +51,7 @@ def test_sums_stay_floats_and_are_quantized_once() -> None:
         conv("r", "c", "w"),
         node("Add", "r c", "y"),
     ]
-    made = lowered(network(nodes, (1, 8, 12, 12), weights(u=(8, 8, 3, 3), v=(8, 8, 3, 3), w=(8, 8, 3, 3))))
+    made = lowered(network(nodes, (1, 6, 12, 12), weights(u=(6, 6, 3, 3), v=(6, 6, 3, 3), w=(6, 6, 3, 3))))
     assert (made.count("binary"), made.count("quantize"), made.count("dequantize")) == (2, 2, 3)
     assert made.fixed.tensors["r"].floating
     placed_as_told(made)
@@ -150,18 +153,19 @@ def test_what_needs_bytes_of_16_bits_or_a_rule_is_refused() -> None:
     assert "Hardmax" in str(caught.value) and "Hardmax_y" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
-def test_every_operator_is_lowered(name: str) -> None:
-    graph, least = CASES[name][:2]
-    made = lowered(graph())
-    assert made.snr() > least
-    placed_as_told(made)
+def test_every_operator_is_lowered() -> None:
+    for name, (graph, least) in CASES.items():
+        with row(name):
+            made = lowered(graph())
+            assert made.snr() > least
+            placed_as_told(made)
 
 
-@pytest.mark.parametrize("name", sorted(CASES))
-def test_every_operator_runs_in_floats(name: str) -> None:
-    made = lowered(CASES[name][0](), chip="nncase-cpu")
-    assert made.fixed.arithmetic == "float32" and made.snr() > 100
+def test_every_operator_runs_in_floats() -> None:
+    for name, (graph, _) in CASES.items():
+        with row(name):
+            made = lowered(graph(), chip="nncase-cpu")
+            assert made.fixed.arithmetic == "float32" and made.snr() > 100
 
 
 def random_network(seed: int) -> tuple[list[Node], dict[str, Any]]:
@@ -207,7 +211,7 @@ def random_network(seed: int) -> tuple[list[Node], dict[str, Any]]:
     return nodes, constants
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", few(range(30), 15))
 def test_random_networks(seed: int) -> None:
     nodes, constants = random_network(seed)
     if not nodes:

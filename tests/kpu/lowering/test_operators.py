@@ -14,10 +14,11 @@ from modelbuild.graph.quantized_border import dequantize_input, quantize_output
 from modelbuild.graph.session import FloatSession
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
-from tests.kpu.lowering.random_graphs import random_graph, samples
+from tests.kpu.lowering.random_graphs import large_graph, random_graph, samples
 from tests.quantize.cases import F, graph_of, longs, normal, one_node
 
 JUDGED, ALWAYS, MANY = 10, 40, 500
+LARGE = 6  # graphs of large maps
 MAP = (2, 3, 4, 5)
 LEAST = 30.0  # signal by noise: 15 dB
 # what a little more or less decides, and what divides by it
@@ -169,9 +170,8 @@ def test_a_constant_beside_what_a_layer_reads_is_bytes() -> None:
     assert made.snr() > 28
 
 
-def check(seed: int, *, judged: bool) -> None:
+def check(seed: int, graph: Graph, *, judged: bool) -> None:
     """What is built runs as the fixed model says, where it was said to run."""
-    graph = random_graph(seed)
     for chip in ("k210", "nncase-cpu"):
         given = samples(graph, seed)
         made = lowered(graph, chip, given)
@@ -189,10 +189,21 @@ def check(seed: int, *, judged: bool) -> None:
 
 @pytest.mark.parametrize("seed", range(ALWAYS))
 def test_random_graphs(seed: int) -> None:
-    check(seed, judged=seed < JUDGED)
+    check(seed, random_graph(seed), judged=seed < JUDGED)
+
+
+@pytest.mark.parametrize("seed", range(LARGE))
+def test_random_graphs_of_large_maps(seed: int) -> None:
+    check(seed, large_graph(seed), judged=seed < LARGE // 2)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(1000, 1000 + MANY))
 def test_many_random_graphs(seed: int) -> None:
-    check(seed, judged=True)
+    check(seed, random_graph(seed), judged=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1000, 1000 + MANY // 2))
+def test_many_random_graphs_of_large_maps(seed: int) -> None:
+    check(seed, large_graph(seed), judged=True)

@@ -14,9 +14,9 @@ from modelbuild.quantize.settings import Settings
 from tests.kpu.lowering.made import conv, network, weights
 
 
-def refused(graph: Graph, unit: str) -> str:
+def refused(graph: Graph, unit: str, sram_bytes: int | None = None) -> str:
     """The advice."""
-    recipe = load_recipe("k210")
+    recipe = load_recipe("k210").with_sram(sram_bytes)
     with pytest.raises(ModelbuildError) as caught:
         units = {node.name: unit for node in graph.nodes}
         lower(graph, units, _record(graph, recipe, Settings()), recipe)
@@ -25,7 +25,7 @@ def refused(graph: Graph, unit: str) -> str:
 
 def test_a_layer_that_does_not_fit_says_what_to_make_smaller() -> None:
     large = network([conv("x", "y", "w")], (1, 16, 256, 512), weights(w=(4, 16, 3, 3)))
-    assert "smaller picture" in refused(large, "npu")
+    assert "smaller picture" in refused(large, "npu", 1024)
 
 
 def test_whatever_cannot_be_built_says_to_cut_it_off() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,11 @@ def layers(draw: st.DrawFn) -> tuple[list[tuple[str, str]], dict[str, int]]:
     steps[0] = ("m0", "m1")
     sizes = {f"m{number}": ROW * draw(st.integers(1, 30)) for number in range(count + 1)}
     return steps, sizes
+
+
+def uploaded(source: str, steps: list[tuple[str, str]]) -> list[tuple[Sequence[str], str]]:
+    """Operations: the upload, and the layers."""
+    return [((), source), *(((read,), written) for read, written in steps)]
 
 
 def most(steps: list[tuple[str, str]], sizes: dict[str, int]) -> int:
@@ -38,7 +45,7 @@ def test_maps_that_live_together_lie_apart(
     given_layers: tuple[list[tuple[str, str]], dict[str, int]],
 ) -> None:
     steps, sizes = given_layers
-    maps = held("m0", steps, sizes)
+    maps = held(uploaded("m0", steps), sizes)
     assert {item.tensor for item in maps} == set(sizes)
     for room in (most(steps, sizes), sum(sizes.values())):
         places = placed(maps, dict(map(reversed, steps)), room)
@@ -52,11 +59,12 @@ def test_a_line_of_layers_fits_where_each_fits_alone(rows: list[int]) -> None:
     steps = [(f"m{number}", f"m{number + 1}") for number in range(len(rows) - 1)]
     sizes = {f"m{number}": ROW * count for number, count in enumerate(rows)}
     room = most(steps, sizes)
-    places = placed(held("m0", steps, sizes), dict(map(reversed, steps)), room)
+    places = placed(held(uploaded("m0", steps), sizes), dict(map(reversed, steps)), room)
     assert places is not None
 
 
 def test_a_map_is_held_until_its_last_reader() -> None:
     steps = [("x", "a"), ("a", "b"), ("x", "c"), ("a", "d")]
-    found = {item.tensor: (item.first, item.last) for item in held("x", steps, dict.fromkeys("xabcd", 64))}
+    maps = held(uploaded("x", steps), dict.fromkeys("xabcd", 64))
+    found = {item.tensor: (item.first, item.last) for item in maps}
     assert found == {"x": (0, 3), "a": (1, 4), "b": (2, 2), "c": (3, 3), "d": (4, 4)}

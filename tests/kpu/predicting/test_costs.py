@@ -13,39 +13,42 @@ from modelbuild.kpu.predicting.prediction import predict
 from tests.kpu.lowering.made import conv, network, weights
 
 
-def test_a_sum_costs_two_conversions_a_pass_and_a_conversion() -> None:
+def test_a_product_costs_two_conversions_a_pass_and_a_conversion() -> None:
     nodes = [
         conv("x", "a", "w"),
         conv("a", "b", "v"),
-        Node("Add", "sum", ["a", "b"], ["c"]),
+        Node("Mul", "product", ["a", "b"], ["c"]),
         conv("c", "y", "u"),
     ]
     shapes = {"w": (8, 3, 3, 3), "v": (8, 8, 3, 3), "u": (4, 8, 3, 3)}
     graph, recipe = network(nodes, (1, 3, 16, 16), weights(**shapes)), load_recipe("k210")
     units = place(graph, recipe).units
-    (times, over), cells = checked(graph, units, recipe), 8 * 16 * 16
-    assert times == {"sum": pytest.approx((6 + 6 + 4 + 6) * cells / 200e6 * 1e3)} and over is None
+    (times, total, over), cells = checked(graph, units, recipe), 8 * 16 * 16
+    functions, copies = (6 + 6 + 4 + 6) / 200e6, 2 / 11.7e6 + 1 / 15.1e6
+    assert times == {"product": pytest.approx((functions + copies) * cells * 1e3, rel=1e-3)} and over is None
     found = predict(graph, units, recipe)
-    ports = 6 * (3 + 4) * 16 * 16  # conversions of the input and of the output are no node's
-    whole = sum(found.cpu_ms(one.work.operations) for one in found.on_cpu)
-    assert times["sum"] == pytest.approx(whole - found.cpu_ms(ports))
+    ports = found.cpu_ms(6 * (3 + 4) * 16 * 16)  # conversions of input and output are no node's, nor
+    ports += 1e3 * 16 * 16 * (3 / 15.1e6 + 4 / 11.7e6)  # their copies
+    layers = sum(row.busy.compute + row.busy.weights + row.busy.overhead for row in found.rows)
+    assert total is not None
+    assert times["product"] == pytest.approx(total - ports - found.ms(layers), rel=1e-3)
 
 
 def test_a_model_that_cannot_be_timed_has_no_costs() -> None:
-    graph = network([conv("x", "y", "w")], (1, 3, 2000, 2000), weights(w=(4, 3, 3, 3)))
-    assert checked(graph, {"conv_y": "npu"}, load_recipe("k210")) == ({}, None)
+    graph = network([conv("x", "y", "w")], (1, 1100, 8, 8), weights(w=(4, 1100, 3, 3)))
+    assert checked(graph, {"conv_y": "npu"}, load_recipe("k210")) == ({}, None, None)
 
 
 def test_a_map_on_the_cpu_that_general_ram_does_not_hold() -> None:
     """The pools are those of `evaluate`; constants are counted once: no more than a build has."""
     graph, recipe = (
-        network([conv("x", "y", "w")], (1, 32, 240, 320), weights(w=(32, 32, 3, 3))),
+        network([conv("x", "y", "w", group=32)], (1, 32, 257, 320), weights(w=(32, 1, 3, 3))),
         load_recipe("k210"),
     )
     units = place(graph, recipe).units
     assert units == {"conv_y": "cpu"}
-    _, over = checked(graph, units, recipe)
+    _, _, over = checked(graph, units, recipe)
     assert over is not None and (over.code, over.severity) == ("MB119", "error")
     needed = int(over.message.split(" needs ")[1].split(" ")[0].replace(",", ""))
-    assert 2 * 32 * 240 * 320 * 4 < needed <= memory(predict(graph, units, recipe))["dram_peak"]
+    assert 2 * 32 * 257 * 320 * 4 < needed <= memory(predict(graph, units, recipe))["dram_peak"]
     assert f"k210 has {6 << 20:,}: the kmodel" in over.message

@@ -62,7 +62,7 @@ def test_layers_are_those_of_the_kmodel() -> None:
     found = _predicted()
     layers = [step.operator for step in found.compiled.executed if step.name == "kpu_conv2d"]
     assert [layer["name"] for layer in _said(found)["layers"]] == layers
-    assert len(layers) == len(set(layers)) == 9
+    assert len(layers) == len(set(layers)) == 10
 
 
 def test_times_add_up() -> None:
@@ -133,7 +133,7 @@ def test_where_nothing_is_left_the_reason_is_told() -> None:
     graph = network([conv("x", "y", "w")], (1, 8, 64, 64), weights(w=(8, 8, 3, 3)))
     recipe = load_recipe("k210", ROOT)
     with pytest.raises(ModelbuildError, match="any node of") as caught:
-        predict(graph, place(graph, recipe).units, recipe, Options(sram_bytes=4_096))
+        predict(graph, place(graph, recipe).units, recipe, Options(sram_bytes=512))
     (problem,) = caught.value.problems
     assert problem.why is not None and "Conv 'conv_y': its input [1, 8, 64, 64]" in problem.why
 
@@ -151,7 +151,7 @@ def test_what_does_not_fit_has_a_speed() -> None:
 
 def test_the_file_is_nearly_as_long_as_predicted() -> None:
     """Constants are counted each, of which the outline's zeros are one."""
-    assert 14_000 < _digits()["memory"]["kmodel"] < 18_000
+    assert 14_000 < _digits()["memory"]["kmodel"] < 19_000
 
 
 def test_nodes_that_nothing_runs_are_listed_and_take_no_time() -> None:

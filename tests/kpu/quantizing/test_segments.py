@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.kpu.quantizing import Segments, fit_segments
 from modelbuild.quantize.histogram import BINS, Histogram
+from tests.hypotheses import examples
 from tests.kpu.quantizing.oracle import FUNCTIONS, STRAIGHT, code, output, wanted
 
 STEP = 2.0**-20  # of the output's, a step of a value
@@ -120,7 +121,7 @@ def test_what_falls_is_within_two_steps() -> None:
         assert added < 0.75
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     name=st.sampled_from(sorted({**FUNCTIONS, **STRAIGHT})),
     low=st.floats(-20, 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import modelbuild.kpu.simulator
-from tests.test_floors import imported_modules
+from tests.test_floors import facts
 
 MAY = ("modelbuild.errors", "modelbuild.formats.kmodel", "modelbuild.kpu.simulator")
 
@@ -15,5 +15,5 @@ def test_imports() -> None:
     sources = sorted(folder.rglob("*.py"))
     assert len(sources) > 20
     for path in sources:
-        for name in imported_modules(path):
+        for name in facts(path).imports:
             assert name == "modelbuild.formats" or name.startswith(MAY), f"{path.name} imports {name}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -16,6 +16,7 @@ from modelbuild.npu import emitted
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.lowering import LOOPS, TILES
 from modelbuild.npu.simulator import simulate
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown, random_inputs, recipe, seeds, single_operators
 
@@ -44,7 +45,7 @@ def assert_runs_alike(model: FixedModel, program: CompiledModel, seed: int) -> N
 
 
 @pytest.mark.parametrize("kind", sorted({*TILES, *LOOPS}))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(data=st.data(), seed=seeds, size=st.sampled_from([128, 256, 512, 1200, 2400, 5000]))
 def test_each_kind_in_small_regions(kind: str, data: st.DataObject, seed: int, size: int) -> None:
     model = data.draw(single_operators(kind))
@@ -53,7 +54,7 @@ def test_each_kind_in_small_regions(kind: str, data: st.DataObject, seed: int, s
         assert_runs_alike(model, program, seed)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=seeds, bits=st.sampled_from([8, 16]), size=st.sampled_from([600, 2000, 1 << 20]))
 def test_whole_models(seed: int, bits: int, size: int) -> None:
     model = grown(seed, bits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -19,6 +19,7 @@ from modelbuild.npu.planning.runs import Runs
 from modelbuild.npu.planning.streams import Streams, Tiling
 from modelbuild.npu.planning.views import share
 from modelbuild.npu.rewriting import rewritten
+from tests.hypotheses import examples
 from tests.npu.planning.check_plan import check_plan
 from tests.npu.planning.test_planner import bytes_moved
 from tests.npu.small_models import Maker
@@ -76,7 +77,7 @@ def test_a_map_stays_where_a_stream_cannot_pass() -> None:
     assert {root for group in made.groups for root in group.kept} >= {"a", "b", "d"}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, engines=st.sampled_from([1, 4]))
 def test_what_a_run_would_need_is_about_what_it_needs(seed: int, engines: int) -> None:
     model = rewritten(grown(seed))
@@ -186,10 +187,11 @@ def test_a_group_that_is_cut_stays_before_those_that_read_it() -> None:
 
 @pytest.mark.parametrize("sram", [256, 400, 512, 700])
 @pytest.mark.parametrize("engines", [1, 4])
-def test_what_fits_the_default_fits_deep_tiling(sram: int, engines: int) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(100, marks=pytest.mark.long)])
+def test_what_fits_the_default_fits_deep_tiling(sram: int, engines: int, count: int) -> None:
     """Where the tilings that move least do not fit, those of the default are looked at."""
     deep_needs = []
-    for seed in range(100):
+    for seed in range(count):
         model, limits = rewritten(grown(seed)), Limits(sram, tile_bytes=256, engines=engines)
         try:
             plan(model, limits)
@@ -202,7 +204,7 @@ def test_what_fits_the_default_fits_deep_tiling(sram: int, engines: int) -> None
     assert not deep_needs or (sram < min(deep_needs) and max(deep_needs) < 1 << 20)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(seed=seeds)
 def test_an_order_respects_what_operators_wait_for(seed: int) -> None:
     model = grown(seed)

@@ -6,17 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.npu.planning.forms import form, operand_form
 from modelbuild.npu.planning.halo import Window, input_planes, needs_all_rows, reach, uniform_planes
 from tests.arithmetic.dice import Dice
 from tests.arithmetic.random_models import BUILDERS
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     height=st.integers(1, 12),
     kernel=st.integers(1, 4),
@@ -50,7 +51,7 @@ def test_rows_of_a_window_are_those_that_a_cell_looks_at(
 
 
 @pytest.mark.parametrize("kind", ["conv", "max_pool", "average_pool", "resize_linear"])
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_an_operator_needs_no_row_beyond_its_input(kind: str, seed: int) -> None:
     model = BUILDERS[kind](Dice(seed))
@@ -80,7 +81,7 @@ def test_planes_of_groups_and_images() -> None:
     assert input_planes(model, operator, 0, 9 + 3, 6) == (6 + 2, 4)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data())
 def test_planes_that_broadcast(data: st.DataObject) -> None:
     rank = data.draw(st.integers(1, 5))

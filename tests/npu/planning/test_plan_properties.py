@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -12,6 +12,7 @@ from modelbuild.chips.recipe import Recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.simulator import simulate
+from tests.hypotheses import examples
 from tests.npu.strategies import grown, random_inputs, recipe, seeds, widths
 
 RECIPE = recipe()
@@ -59,7 +60,7 @@ def compiled(model: FixedModel, options: dict[str, object], chip: dict[str, floa
         return None
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(seed=seeds, bits=widths, options=compile_settings, chip=chips)
 def test_bits_and_cycles_are_the_simulators(
     seed: int, bits: int, options: dict[str, object], chip: dict[str, float]
@@ -80,7 +81,7 @@ def test_bits_and_cycles_are_the_simulators(
     assert len(program.weights) == program.memory.weights
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, options=compile_settings, chip=chips)
 def test_what_is_only_counted_is_counted_alike(
     seed: int, options: dict[str, object], chip: dict[str, float]
@@ -96,7 +97,7 @@ def test_what_is_only_counted_is_counted_alike(
     assert counted.memory == program.memory and counted.cycles == program.cycles
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, sram=st.sampled_from([1024, 4096, 1 << 20]), chip=chips)
 def test_deep_is_never_slower_and_never_moves_more_than_default(
     seed: int, sram: int, chip: dict[str, float]
@@ -114,7 +115,7 @@ def test_deep_is_never_slower_and_never_moves_more_than_default(
         assert moved[0] <= moved[1]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, sram=st.sampled_from([1024, 4096, 1 << 20]))
 def test_costs_of_operators_add_up_to_their_groups(seed: int, sram: int) -> None:
     """One engine at a time: an operator's cycles are those of its engines, and of the barrier."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -18,6 +18,7 @@ from modelbuild.npu.planning.plan import Compute, Load, LoadConstants, Plan, Sto
 from modelbuild.npu.planning.planner import plan
 from modelbuild.npu.planning.weights import constant_size
 from modelbuild.npu.rewriting import rewritten
+from tests.hypotheses import examples
 from tests.npu.planning.check_plan import check_plan
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown, seeds
@@ -33,7 +34,7 @@ limits = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     seed=seeds, bits=st.sampled_from([8, 8, 16]), found=limits, deep=st.booleans(), dedicated=st.booleans()
 )
@@ -51,7 +52,7 @@ def test_plans_of_random_models_are_right(
     assert made == plan(model, found, deep=deep, dedicated=dedicated)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(seed=seeds, found=limits)
 def test_deep_plans_of_larger_models_are_right(seed: int, found: Limits) -> None:
     """Ways that join and part again: all of it on the NPU, where runs are long."""
@@ -184,7 +185,7 @@ def test_one_picture_stays_where_all_do_not_fit() -> None:
     assert bytes_moved(model, plain) == {**maps, "read": 4 * maps["read"], "constants": weights}
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(seed=seeds, found=limits, count=st.integers(2, 5))
 def test_plans_of_several_pictures_are_right(seed: int, found: Limits, count: int) -> None:
     model = rewritten(widen(grown(seed), count).model)

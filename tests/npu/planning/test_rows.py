@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
@@ -10,6 +10,7 @@ from modelbuild.npu.planning.forms import form
 from modelbuild.npu.planning.grouping import Grouping
 from modelbuild.npu.planning.rows import schedule, source_rows, stages
 from modelbuild.npu.planning.views import share
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 
 
@@ -26,7 +27,7 @@ def chain(height: int, layers: list[tuple[int, int, int]]) -> FixedModel:
     return maker.model(name)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     height=st.integers(1, 20),
     layers=st.lists(

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
@@ -27,6 +27,7 @@ from modelbuild.npu.program.transfers import (
     Transfer,
     Yield,
 )
+from tests.hypotheses import examples
 from tests.npu.constant_loads import raw_constants
 
 loops = st.builds(Loop, st.integers(0, 9), st.integers(0, 100), st.integers(0, 100))
@@ -56,7 +57,7 @@ def instructions(draw: st.DrawFn) -> Instruction:
     return kind(**values)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(instructions(), max_size=6))
 def test_streams_survive_there_and_back(drawn: list[Instruction]) -> None:
     valid = (*(item for item in drawn if not broken_rule(item)), End())

@@ -8,13 +8,14 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.errors import ModelbuildError
 from modelbuild.npu.compiler import CompiledModel, compile_model
 from modelbuild.npu.program import decode, decode_header, decode_host, encode, encode_host, interface
+from tests.hypotheses import examples
 from tests.npu.sealing import HEADER_SIZE, border, seal
 from tests.npu.strategies import grown, grown_models, network, recipe
 
@@ -24,7 +25,7 @@ def program() -> CompiledModel:
     return compile_model(network(0), recipe(), {})
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(grown_models())
 def test_programs_survive_there_and_back(model: FixedModel) -> None:
     compiled = compile_model(model, recipe(), {})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 
 from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.multiplier_shift import run
 from modelbuild.npu.rewriting import joined, nearest, rewritten, transposed
+from tests.hypotheses import examples
 from tests.npu.small_models import Maker
 from tests.npu.strategies import grown, random_inputs, seeds
 
@@ -52,7 +53,7 @@ def test_zeros_that_another_sees_or_that_are_no_zeros_stay() -> None:
     assert len(transposed.fold(maker.model("y")).operators) == 5
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(seed=seeds)
 def test_random_models_keep_their_integers(seed: int) -> None:
     model = grown(seed)

@@ -21,10 +21,7 @@ from tests.npu.simulator.test_chip_layers import WHOLE, program_of
 from tests.npu.simulator.test_decompress import pack
 from tests.npu.simulator.test_rings import CASES, Ring, made
 
-EACH, FEW = (
-    1,
-    4,
-)  # of the bits of a tile, one in so many is turned: some of every byte, other ones of the next
+EACH, FEW = 1, 4  # of the bits of a tile, one in so many is turned: two of every byte, others of the next
 MEMORY = 1 << 25  # bytes that a program of a few hundred bytes may take on its way to an error
 Sections = tuple[bytes, bytes, bytes]
 Inputs = dict[str, "np.ndarray[tuple[int], np.dtype[np.int8]]"]

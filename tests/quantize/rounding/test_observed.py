@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.chips.load import load_recipe
@@ -19,6 +19,7 @@ from modelbuild.quantize.rounding import observed
 from modelbuild.quantize.settings import Settings
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import other_neighbour, unpack_flips, weight_scales
+from tests.hypotheses import examples
 from tests.quantize.cases import Made, Sample, graph_of, make, normal, samples_of
 
 
@@ -96,7 +97,7 @@ def test_noise_is_predicted_of_inputs_that_are_alike(made: Made, rounding: str) 
 
 
 @given(st.integers(0, 10000), st.sampled_from([1, 3]), st.sampled_from([4, 8]), st.integers(2, 30))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_no_output_errs_more_than_with_the_nearest(seed: int, groups: int, bits: int, width: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.standard_normal((groups, width, max(width // 2, 1)))

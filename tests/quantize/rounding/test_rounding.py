@@ -12,6 +12,7 @@ from modelbuild.quantize.rounding.fitting import clip_of, error_of, flips_of, mo
 from modelbuild.quantize.rounding.moments import Moments, Patches, Problem, moments_of
 from modelbuild.quantize.weighted import Weighted
 from modelbuild.quantize.weights import other_neighbour, pack_flips, unpack_flips, weight_scales
+from tests.hypotheses import examples
 
 ENDS = -8, 7
 
@@ -93,7 +94,7 @@ def test_adaround_bears_moments_of_which_rounding_to_whole_numbers_has_left_no_c
 
 
 @given(st.integers(0, 10**6), st.integers(0, 6), st.integers(2, 60))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_adaround_bears_any_whole_numbers(seed: int, digits: int, width: int) -> None:
     """Moments and drift of no inputs at all: neighbours are chosen, and nothing warns."""
     rng = np.random.default_rng(seed)
@@ -108,7 +109,7 @@ def test_adaround_bears_any_whole_numbers(seed: int, digits: int, width: int) ->
 
 @example(305, 4)  # the only weight that can make up for its channel is one that its kernel had flipped
 @given(st.integers(0, 1000), st.sampled_from([1, 4, 9]))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_squant_cancels_errors(seed: int, taps: int) -> None:
     steps = np.random.default_rng(seed).uniform(-6.4, 6.4, (2, 3, 4 * taps))
     found = METHODS["squant"].round(Problem(steps, *ENDS, taps))
