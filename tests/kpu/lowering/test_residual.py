@@ -119,3 +119,29 @@ def test_shares_are_to_each_other_as_scales(scales: list[float], most: int) -> N
     np.testing.assert_allclose(found * unit, scales, rtol=0, atol=max(scales) * 0.51 / most)
     exact, one = shares([3.0, 7.0], most)
     assert exact.tolist() == [3, 7] and one == pytest.approx(1.0)
+
+
+def test_bounds_behind_the_mean_of_a_sum() -> None:
+    """A table of bytes, as a layer has its pool last."""
+    nodes = [
+        conv("x", "a", "u"),
+        conv("a", "b", "v"),
+        node("Add", "a b", "s"),
+        node("AveragePool", "s", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Relu", "p", "r"),
+        conv("r", "y", "w"),
+    ]
+    made = lowered(network(nodes, SHAPE, weights(**WEIGHTS)))
+    kinds = [each.kind for each in made.fixed.operators]
+    assert kinds == [
+        "quantize",
+        "kpu_conv",
+        "kpu_conv",
+        "join",
+        "kpu_conv",
+        "lookup",
+        "kpu_conv",
+        "dequantize",
+    ]
+    assert made.snr() > 28
+    check_simulated(made.fixed, made.samples[0], compile_model(made.fixed, load_recipe("k210"), {}))
