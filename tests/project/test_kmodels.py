@@ -164,14 +164,13 @@ def test_a_dump_has_the_code_the_operations_and_the_memory(
 
 
 def test_nodes_on_the_cpu_are_warned_of_by_what_they_take(tmp_path: Path) -> None:
-    """Not by where they stand: the sum and the mean, whose maps are copied, more than a tenth of the time."""
+    """Not by where they stand: the mean, whose map is copied, more than a tenth of the time."""
     project = api.open_project(write(tmp_path / "p", ends_in="Softmax"))
     (said,) = api.evaluate_selected(project, ["net@maix"])
     found = api.check(project, ["net@maix"]).findings
     told = {finding["node"]: finding for finding in found if finding["code"] in ("MB103", "MB104")}
     shares = {node: finding["time_ms"] / said["total_ms"] for node, finding in told.items()}
     assert {node: (told[node]["severity"], share > 0.1) for node, share in shares.items()} == {
-        "residual": ("warning", True),
         "mean": ("warning", True),
         "softmax": ("note", False),
     }
@@ -420,7 +419,7 @@ def test_less_of_the_kpus_memory(built_once: Path, tmp_path: Path) -> None:
     assert report.ok, report.to_json()["failures"]
     source = str(root / "data/0.npy")
     told = read_json(root / "reports/p-maix/report.json")["models"][0]
-    assert told["performance"]["memory"]["sram"] == 4096
+    assert told["performance"]["memory"]["sram"] == 5120
     few, all_ = (api.run(folder / "dist/p-maix/net.kmodel", source) for folder in (root, built_once))
     np.testing.assert_array_equal(few.outputs["scores"], all_.outputs["scores"])
 

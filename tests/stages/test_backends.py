@@ -9,7 +9,7 @@ from modelbuild.arithmetic.sessions import SESSIONS
 from modelbuild.chips.load import chip_names, load_recipe
 from modelbuild.graph.definable import DEFINED
 from modelbuild.kpu import lower
-from modelbuild.kpu.lowering import floats
+from modelbuild.kpu.lowering import choosing, floats
 from modelbuild.stages.backends import BACKENDS, of_arithmetic
 from modelbuild.stages.hardware_match import INEXACT, Match, at_sample
 from modelbuild.toolchains import builtin
@@ -35,7 +35,7 @@ def test_of_an_unknown_number_system_settings_are_read() -> None:
 
 @pytest.mark.parametrize("arithmetic", ["kpu@1", "float32"])
 def test_what_is_defined_is_what_is_lowered(arithmetic: str) -> None:
-    assert set(DEFINED[arithmetic]) == {*lower.BUILDERS, *floats.BUILDERS}
+    assert set(DEFINED[arithmetic]) == {*lower.BUILDERS, *floats.BUILDERS, *choosing.BUILDERS}
 
 
 def held(found: np.ndarray, expected: np.ndarray, *inexact: str) -> Match:

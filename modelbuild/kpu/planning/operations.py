@@ -64,7 +64,7 @@ def _in_order(model: FixedModel, chains: Sequence[Chain]) -> Iterator[tuple[int 
         )
         number, index = waiting.pop(place)
         members = (index,) if number is None else (*chains[number].layers, *chains[number].joins)
-        made.update(model.operators[each].outputs[0] for each in members)
+        made.update(name for each in members for name in model.operators[each].outputs)
         yield number, index
 
 

@@ -116,8 +116,8 @@ class Drawing:
         return self._scales[tensor.name]
 
     def take(self, tensor: QuantizedTensor) -> None:
-        """An input of the model: from real numbers, rounded half to even; floats as they are."""
-        if tensor.floating:
+        """An input of the model: from real numbers, rounded half to even. Others as they are."""
+        if tensor.floating or tensor.whole:
             self.integers[tensor.name] = tensor.name
             return
         scale = self.number(tensor.scale)

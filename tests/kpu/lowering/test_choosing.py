@@ -100,8 +100,10 @@ def test_ties_of_quantized_scores() -> None:
         conv("x", "s", "w"),
         Node("ArgMax", "a", ["s"], ["y"], {"axis": 1}),
         _top("t", "k", "v", "i", source="s", axis=1),
+        _cast("i", "j", 6),
     ]
-    graph = network(nodes, (1, 3, 16, 16), {**weights(w=(6, 3, 3, 3)), "k": longs(4)}, "s", "y", "v", "i")
+    given = {**weights(w=(6, 3, 3, 3)), "k": longs(4)}
+    graph = network(nodes, (1, 3, 16, 16), given, "s", "y", "v", "i", "j")
     sample = tied((1, 3, 16, 16), 2)
     made = lowered(graph, "k210", [sample])
     found = made.outputs(sample)
@@ -110,6 +112,7 @@ def test_ties_of_quantized_scores() -> None:
     assert (np.sort(scores, axis=1)[:, -1] == np.sort(scores, axis=1)[:, -2]).any()
     np.testing.assert_array_equal(found["y"], scores.argmax(axis=1, keepdims=True))
     np.testing.assert_array_equal(found["i"][:, :1], found["y"])
+    np.testing.assert_array_equal(found["j"], found["i"])
     np.testing.assert_array_equal(found["v"], -np.sort(-scores, axis=1)[:, :4])
     compiled = running.compiled(made.fixed)
     running.check_simulated(made.fixed, sample, compiled)
