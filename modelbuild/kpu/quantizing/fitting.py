@@ -25,6 +25,7 @@ _FALLING = 1 / 2  # mean square of what the KPU's rounding of negative products 
 _MOVES = np.concatenate([np.arange(-9, 10) / 20 + whole for whole in (-1, 0, 1)])  # steps of the output
 _PASSES = 2
 _ROWS = 40  # of the table of costs at a time
+_NOISE = 1e-12  # share of a running sum, below which a difference of two may be rounding alone
 
 
 class Moments:
@@ -48,10 +49,12 @@ class Moments:
         `start` with `add`; a slope of 0 stands for a constant, the third. All broadcast."""
         w, x, xx, g, gx, gg, lost = (row[last] - row[first] for row in self.sums)
         rise = gx - start * g - add * (x - start * w)
-        square = np.maximum(xx - start * (2 * x - start * w), 1e-300)
-        slope = rise / square
+        square = xx - start * (2 * x - start * w)
+        known = square > _NOISE * self.sums[2][last]
+        slope = rise / np.where(known, square, 1.0)
         line = gg - add * (2 * g - add * w) - rise * slope
         line += np.where(slope >= 0, 0.0, _FALLING) * w
+        line = np.where(known, line, np.inf)
         level = np.clip(np.rint(g / np.maximum(w, 1e-300)), 0, BYTE)
         constant = gg - level * (2 * g - level * w) - lost
         better = line < constant

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
 from modelbuild.kpu.quantizing import Segments, fit_segments
+from modelbuild.kpu.quantizing.expected import Expected
 from modelbuild.quantize.histogram import BINS, Histogram
 from tests.hypotheses import examples
 from tests.kpu.quantizing.oracle import FUNCTIONS, STRAIGHT, code, output, wanted
@@ -65,6 +66,26 @@ def test_functions_of_lines_are_exact(name: str, bounds: tuple[float, float]) ->
     assert clear.mean() > 0.99
     assert np.array_equal(made[clear], np.rint(exact[clear]))
     assert np.abs(made - exact).max() < 0.5 + 4e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "middle", "width"),
+    [
+        ("exp", -4.835275261602154, 0.7869718122515785),
+        ("exp", -0.367693294589525, 0.9051985299070284),
+        ("elu", -5.775193494311422, 0.8563186670541663),
+    ],
+)
+def test_curves_that_end_steeply_stay_curves(name: str, middle: float, width: float) -> None:
+    """Where few values are expected sums cancel: what was left of them made a line of any slope."""
+    function = FUNCTIONS[name]
+    y = output(-1.0 if name == "elu" else 0.0, float(function(np.float64(middle + 4 * width))))
+    v_scale = y.scale * 2.0**-14
+    ends = int((middle - 12 * width) / v_scale), int((middle + 12 * width) / v_scale)
+    table = fit_segments(function, *ends, v_scale, y, Expected(np.array([middle]), np.array([width])))
+    drawn = np.clip(np.random.default_rng(0).standard_normal(20_000), -4, 4)
+    values = np.rint((middle + width * drawn) / v_scale).astype(np.int64)
+    assert np.mean((table.codes(values) - wanted(function, values, v_scale, y)) ** 2) < 2
 
 
 @pytest.mark.parametrize("name", ["leaky", "hard_sigmoid"])
