@@ -17,6 +17,7 @@ from modelbuild.npu.predicting.layer_columns import added_macs
 from modelbuild.quantize.split_regions import curved
 
 _MS = 1e3
+_FLOATS = "float32"  # the number system, and its one format
 _NOTHING = "nothing on the chip runs it"
 
 
@@ -51,8 +52,7 @@ def to_json(
         "bound": busy.bound(ENGINES) if found.cycles else None,
         "batch": 1,
         "batching": {"desired": None, "achieved": 1, "reasons": []},
-        "activations": found.formats.activation.name,
-        "weights": f"int{found.formats.weight_bits}",
+        **_formats(found),
         "weight_compress": {"wanted": False, "counted": "unpacked", "because": None},
         "tiling": found.options.tiling,
         "deep": None,
@@ -74,6 +74,12 @@ def to_json(
         "nodes": _nodes(found),
         "layers": [_layer(found, row, added[row.name]) for row in found.rows],
     }
+
+
+def _formats(found: Prediction) -> dict[str, str]:
+    if found.recipe.number_format.arithmetic == _FLOATS:
+        return {"activations": _FLOATS, "weights": _FLOATS}
+    return {"activations": found.formats.activation.name, "weights": f"int{found.formats.weight_bits}"}
 
 
 def _times(found: Prediction, cpu_ms: float, least: float, computed: int) -> dict[str, float | None]:

@@ -157,7 +157,7 @@ def test_the_file_is_nearly_as_long_as_predicted() -> None:
 def test_nodes_that_nothing_runs_are_listed_and_take_no_time() -> None:
     graph = _graph("k210")
     last = graph.nodes[-1].name
-    said = _said(_predicted(**{last: "none"}))
+    said = _said(_predicted("k210", None, **{last: "none"}))
     assert [node["name"] for node in said["unsupported"]] == [last]
     assert last not in {node["name"] for node in said["cpu_nodes"]}
     assert said["total_ms"] < _digits()["total_ms"]
@@ -203,3 +203,11 @@ def test_the_least_traffic_is_what_the_kpu_reads_and_leaves_once() -> None:
         assert said["dram"]["read"] + said["dram"]["write"] == maps
         assert said["dram"]["compulsory"] == maps + weight_bytes and said["dram"]["ratio"] == 1
         assert (said["memory"]["input"], said["memory"]["output"]) == (12 * cells, 4 * output * cells)
+
+
+def test_formats_are_those_that_the_chip_computes_with() -> None:
+    formats = {
+        chip: [_said(_predicted(chip))[key] for key in ("activations", "weights")]
+        for chip in ("k210", "nncase-cpu")
+    }
+    assert formats == {"k210": ["uint8", "int8"], "nncase-cpu": ["float32", "float32"]}
