@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.graph.check import Finding, Placement
     from modelbuild.graph.model import Graph
 
-VERSION = "13"
+VERSION = "14"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "scheme"))
 
