@@ -10,6 +10,7 @@ from typing import Any
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.artifacts.packing.nef import scale_and_radix
 from modelbuild.artifacts.packing.program import Described, Program
+from modelbuild.graph.kept_quantization import KEY
 
 
 def describe(
@@ -26,7 +27,7 @@ def describe(
     preprocess, in_model = (
         json.loads(described.metadata.get(key, "{}")) for key in ("preprocess", "in_model")
     )
-    found = {
+    found: dict[str, Any] = {
         "model": program.name,
         "id": program.id,
         "version": version,
@@ -38,7 +39,19 @@ def describe(
         "outputs": [_tensor(tensor, _layout_of_outputs(in_model)) for tensor in described.outputs],
         "labels": labels,
     }
+    kept = json.loads(described.metadata.get(KEY, "{}"))
+    for side, end in (("inputs", "dequantized"), ("outputs", "quantized")):
+        found[side] = [_with_codes(port, kept.get(f"{port['name']}_{end}")) for port in found[side]]
     return {**found, "metadata": dict(described.apart)} if described.apart else found
+
+
+def _with_codes(port: dict[str, Any], entry: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`codes`: scale and zero point that the source gives those of a port that holds its codes as they are,
+    which is why the port's own are 1 and 0."""
+    own = (port["dtype"], port["scale"], port["zero_point"])
+    if entry is None or own != (entry["dtype"], 1.0, 0) or port.get("in_model") is not None:
+        return port
+    return {**port, "codes": {"scale": entry["scale"][0], "zero_point": entry["zero_point"][0]}}
 
 
 def _input(

@@ -111,9 +111,16 @@ def _each(runner: Runner, feed: Feed, raw: bool, layouts: Layouts) -> Iterator[t
     """Inputs, outputs and the seconds that they took, of one sample after another."""
     started = time.perf_counter()
     for inputs in arrays(feed, runner.inputs, runner.preprocess, raw, layouts):
-        outputs = runner.run(inputs) if raw else run_real(runner, inputs)
+        outputs = runner.run(inputs) if raw else _as_codes(runner, run_real(runner, inputs))
         yield inputs, outputs, time.perf_counter() - started
         started = time.perf_counter()
+
+
+def _as_codes(runner: Runner, outputs: Arrays) -> Arrays:
+    """With those that hold a source's codes (scale 1, zero point 0) in the type that holds them."""
+    forms = {port.name: port.quantized for port in runner.outputs if port.quantized is not None}
+    codes = {name: form for name, form in forms.items() if (form.scale, form.zero_point) == (1.0, 0)}
+    return {**outputs, **{name: outputs[name].astype(form.dtype) for name, form in codes.items()}}
 
 
 def _of_post(result: RunResult) -> Arrays:

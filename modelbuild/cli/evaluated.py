@@ -224,6 +224,15 @@ def advice(said: Said) -> Iterator[str]:
         yield f"  would help: {change['change']}: {number(change['time_ms'])} ms{total}"
 
 
+_FEW = 4
+
+
+def _names(names: Sequence[str]) -> str:
+    """Of many the first, and how many they are."""
+    shown = ", ".join(map(console.short, names[:_FEW]))
+    return shown if len(names) <= _FEW else f"{shown} and {len(names) - _FEW} more"
+
+
 def _measured(said: Said) -> Iterator[str]:
     found = said.get("measured")
     if found is None:
@@ -244,6 +253,10 @@ def _measured(said: Said) -> Iterator[str]:
     ]
     if rows:
         yield console.table(("layer", "measured as", "ms", "measured", "ratio"), rows, right=(2, 3, 4))
+    by_place = (pair for pair in found["layers"] if pair.get("joined_by") == "order")
+    in_order = [name for pair in by_place for name in pair["measured"]]
+    if in_order:
+        yield f"  no layer is called {_names(in_order)}: joined in order"
     for side, words in (("measured", "no layer is called"), ("layers", "not measured:")):
         if found["unmatched"][side]:
             yield f"  {words} {', '.join(map(console.short, found['unmatched'][side]))}"

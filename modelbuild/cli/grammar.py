@@ -13,6 +13,9 @@ from typing import Any, Never
 from modelbuild.cli import console
 from modelbuild.errors import ModelbuildError, did_you_mean
 
+# An option that some verbs alone have -> what to do.
+_OTHER_VERBS = {"--set": "write it in the manifest; `build` and `config` have --set, `sweep` --try"}
+
 # argparse's words -> ours
 _WORDS = (
     (re.compile(r"^the following arguments are required: (.*, .*)$"), r"\1 are missing"),
@@ -43,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             option = left[0].partition("=")[0]
             if not option.startswith("-"):
                 raise self._refused(f"`{left[0]}` is one too many")
-            near = did_you_mean(option, self._option_string_actions)
+            near = _OTHER_VERBS.get(option) or did_you_mean(option, self._option_string_actions)
             raise self._refused(f"there is no option `{option}`", near)
         return found
 

@@ -34,6 +34,8 @@ _CONVERT = "modelbuild convert FILE -o OUT.onnx"
 _SIMPLIFIES = "writes a clean ONNX file that equals its source; builds do it by themselves"
 _READS = "the file is read as it is, here or as `source:` of a manifest; no TensorFlow is needed"
 _IN_MODEL = "preprocess: {in_model: true, …}"
+_HOST = "inputs: {NAME: {preprocess: {mean: …, std: …}}}"
+_NORMALISES = ("mean", "std", "input_mean", "input_std")
 _RANGE = "quantize: {range: {method: mse}}"
 
 # One row a meaning: word, vendor, ours, text. Words are compared in small letters, `-` and `_` alike.
@@ -112,7 +114,12 @@ MEANINGS = tuple(
             "how ranges are chosen: `modelbuild schema` lists the methods",
         ),
         ("samples_count", NNCASE, "calibration: {set: SET, count: 64}", "how many samples are looked at"),
-        ("quant_type", NNCASE, "quantize: {activations: int8}", "bits of the activations"),
+        (
+            "quant_type",
+            NNCASE,
+            "quantize: {activations: FORMAT}",
+            "one of the chip's, on k210 uint8 alone: leave it out there",
+        ),
         ("w_quant_type", NNCASE, "quantize: {weights: int8}", "bits of the weights"),
         ("CompileOptions", NNCASE, "targets: {…} and inputs: {…}", "settings of models.yaml"),
         ("preprocess", NNCASE, _IN_MODEL, "the switch: the model takes raw pictures"),
@@ -136,6 +143,25 @@ MEANINGS = tuple(
         ("input_shape", NNCASE, _IN_MODEL, "the raw picture's, which the model resizes"),
         ("input_layout", NNCASE, _IN_MODEL, "the layout of the raw picture, transposed in the model"),
         ("output_layout", NNCASE, _IN_MODEL, "the layout of outputs of four dimensions"),
+        *((word, NNCASE, _HOST, "done to pictures before the model, or in it") for word in _NORMALISES),
+        ("model_layout", NNCASE, "inputs: {NAME: {layout: NHWC}}", "the layout of the model's own input"),
+        ("target", NNCASE, "targets: {NAME: {chip: k210}}", "`modelbuild chips` lists them"),
+        (
+            "dump_asm",
+            NNCASE,
+            f"{_BUILD} --dump DIR",
+            "the program as text; `modelbuild inspect FILE --disassemble`",
+        ),
+        ("is_fpga", NNCASE, _COMPILE, "no counterpart: kmodels are for the chip itself"),
+        ("benchmark_only", NNCASE, _EVALUATE, "no counterpart: this tells the speed without samples"),
+        (
+            "kld_m2",
+            NNCASE,
+            "quantize: {range: {method: entropy}}",
+            "the like of it; `modelbuild schema` lists all",
+        ),
+        ("output_type", NNCASE, "quantize: {outputs: uint8}", "outputs of bytes, on k210"),
+        ("output_range", NNCASE, _QUANTIZE, "no counterpart: calibration finds the range of each output"),
         ("gencode", NNCASE, _COMPILE, "writes the program"),
         ("kmodel", NNCASE, _INSPECT, "shows what is in a kmodel, `--disassemble` its code"),
         ("Simulator", NNCASE, f"{_RUN} --level hardware", "the packaged program in the simulator"),

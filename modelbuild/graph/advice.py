@@ -185,7 +185,9 @@ class Advisor:
         return _sentence("", [mend, _cut(one.subject), vendor])
 
     def _mends(self, one: Placed) -> Iterator[str]:
-        if own := preprocess_nodes.mend(one.subject.node.op, one.subject.node.origin):
+        node = one.subject.node
+        order = node.ints("perm", []) or None
+        if own := preprocess_nodes.mend(node.op, node.origin, order):
             yield own
             return
         name = operator(one.subject.node)

@@ -68,6 +68,7 @@ CODES: dict[str, Code] = {
         "maps go to main memory and back between layers of the KPU", "note", sometimes=True, told=True
     ),
     "MB119": _error("the model exceeds the general RAM of the chip"),
+    "MB120": _error("the compiler refuses a node, or the model as a whole"),
     "MB201": _samples("too few calibration samples"),
     "MB202": _samples("calibration samples that are there more than once"),
     "MB203": _samples("calibration samples that look like noise"),

@@ -17,14 +17,36 @@ CODE = "MB117"
 def check_sram(graph: Graph, units: Mapping[str, str], recipe: Recipe, sram_bytes: int) -> list[Finding]:
     """The nodes of a lowered graph of which no layer, however divided, fits so little. What all of the RAM
     does not hold, the rules of the chip keep off the KPU."""
+    usual, found = (_not_lowered(graph, units, chip) for chip in (recipe, recipe.with_sram(sram_bytes)))
+    refused = {name: why for name, why in found.items() if name not in usual}
+    if not refused:
+        return []
     own = int(recipe.hardware.sram_bytes.value)
-    usual = _not_lowered(graph, units, recipe)
-    advice = f"write a larger `sram_bytes`, or remove it: the KPU has {own:,}"
+    enough = _enough(graph, units, recipe, sram_bytes, usual)
+    do = f"write `sram_bytes: {enough}`, which is enough, or remove it" if enough < own else "remove it"
+    ops = {node.name: f"{node.op} `{node.name}`: " for node in graph.nodes}
+    head = f"`sram_bytes` leaves {sram_bytes:,} bytes of the KPU's RAM"
     return [
-        Finding(CODE, "error", f"`sram_bytes` leaves {sram_bytes:,} bytes of the KPU's RAM: {why}", advice)
-        for name, why in _not_lowered(graph, units, recipe.with_sram(sram_bytes)).items()
-        if name not in usual
+        Finding(
+            CODE,
+            "error",
+            f"{head}: {ops.get(name, '')}{why}",
+            f"{do}: the KPU has {own:,}",
+            name if name in ops else "",
+        )
+        for name, why in refused.items()
     ]
+
+
+def _enough(
+    graph: Graph, units: Mapping[str, str], recipe: Recipe, sram_bytes: int, usual: Mapping[str, str]
+) -> int:
+    """A power of two above `sram_bytes` that leaves no more out than all of the RAM does; else all of it."""
+    own = int(recipe.hardware.sram_bytes.value)
+    tried = 1 << sram_bytes.bit_length()
+    while tried < own and _not_lowered(graph, units, recipe.with_sram(tried)).keys() - usual.keys():
+        tried *= 2
+    return min(tried, own)
 
 
 def _not_lowered(graph: Graph, units: Mapping[str, str], recipe: Recipe) -> Mapping[str, str]:

@@ -45,14 +45,27 @@ _OF_INPUTS = (
 )  # fmt: skip
 
 
+# nncase's CompileOptions and PTQ options that are none of compiling here.
+_ELSEWHERE = {
+    "output_type": "write `quantize: {outputs: …}`",
+    "quant_type": "write it under `quantize:`",
+    "w_quant_type": "write it under `quantize:`",
+    "target": "remove it: a target says `chip:`",
+    "dump_asm": "remove it: `modelbuild build --dump DIR` leaves the program as text",
+    "dump_ir": "remove it: `modelbuild build --dump DIR` leaves what each stage made",
+    "is_fpga": "remove it: programs are for the chip itself",
+    "benchmark_only": "remove it: `modelbuild evaluate` tells the speed without samples",
+}
+
+
 class Compile(vendors.CompileNames):
     """What the compiler is told."""
 
     @classmethod
     def advice_of_key(cls, key: str) -> str:
         """nncase's CompileOptions have an input's preprocessing, too, and the format of outputs."""
-        if key == "output_type":
-            return "write `quantize: {outputs: …}`"
+        if key in _ELSEWHERE:
+            return _ELSEWHERE[key]
         ours = "in_model: true" if key == "preprocess" else f"in_model: true, {key}: …"
         return f"write `preprocess: {{{ours}}}` at the input" if key in _OF_INPUTS else ""
 

@@ -19,6 +19,7 @@ from modelbuild.quantize.sample_counts import ADVISED, ENOUGH
 from modelbuild.samples.loader import gather_files
 from modelbuild.samples.preprocess import PRESETS
 
+_OPEN = "<?>"
 ONLY = ""  # stands for the name of the only input
 
 
@@ -99,8 +100,12 @@ def _refuse_open(facts: Sequence[InputFacts], model: Path) -> None:
             (has,) = (border.shown for border in describe(model)[0] if border.name == port.name)
             raise ModelbuildError(
                 f"the model leaves sizes of the input `{port.name}` open: {has}",
-                advice=f"say them: --shape {port.name}={','.join(str(size or 1) for size in port.shape)}",
+                advice=f"say them: --shape {port.name}={','.join(_sizes(port.shape))}",
             )
+
+
+def _sizes(shape: Sequence[int | None]) -> list[str]:
+    return [str(size or (_OPEN if axis else 1)) for axis, size in enumerate(shape)]
 
 
 def _preprocess(

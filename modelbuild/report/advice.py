@@ -71,18 +71,22 @@ def steps(facts: Facts, lacking: Sequence[Lacking] = ()) -> list[str]:
     """In the order in which they should be tried; `lacking`: what is to be mended, where that is known."""
     method = str(facts.quantize.get("method", METHODS[0]))
     others = [name for name in METHODS if name != method]
-    removed = (
-        "" if facts.removed else " (no tail was removed here; perhaps one was when the model was exported)"
-    )
+    removed = ["is the removed tail in the post-processing?"] if facts.removed else []
     values = ",".join((method, *others))
     tried = f"; `modelbuild sweep {facts.pair} --try quantize.range.method={values}` measures all"
     return [
         f"more calibration samples like the field's{_samples(facts)}",
-        f"is the removed tail in the post-processing?{removed}",
+        *removed,
         f"another range method: `quantize: {{range: {{method: {others[0]}}}}}`, or {', '.join(others[1:])}; "
         f"now it is {method}{tried if facts.pair else ''}",
-        _wider(facts, lacking),
+        _wider(facts, lacking) if facts.has_int16 else _NARROW_STEP,
     ]
+
+
+_NARROW_STEP = (
+    "`quantize: {weights_range: mse}` or `{rounding: adaround}`, where they are not set; for a tensor that "
+    "is clipped (MB303) `{ranges: {TENSOR: [LOW, HIGH]}}`"
+)
 
 
 def _samples(facts: Facts) -> str:
@@ -168,8 +172,6 @@ def _key(name: str) -> str:
 
 
 def _wider(facts: Facts, lacking: Sequence[Lacking]) -> str:
-    if not facts.has_int16:
-        return f"{WIDE} for the worst layers: this chip has none"
     if not facts.quantize.get("sensitivity"):
         return f"{WIDE} for the worst layers: quantize without `record:` to see which they are"
     if unseen := _unseen(facts):

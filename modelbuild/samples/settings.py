@@ -50,11 +50,20 @@ def numbers(
         why = _wrong(item, bounds, zero)
         if why:
             problems.append(
-                Problem(f"`{key}: {item}` {why}", _where(key), "it is a number, or one a channel")
+                Problem(
+                    f"`{key}: {item}` {why}",
+                    _where(key),
+                    "it is a number, or one a channel",
+                    _BY.get(why, ""),
+                )
             )
             return 1.0
     floats = tuple(float(item) for item in items if isinstance(item, int | float))
     return floats if isinstance(value, list | tuple) else floats[0]
+
+
+_DIVIDES = "divides by zero"
+_BY = {_DIVIDES: "leave it out, or write 1: nothing is divided then"}
 
 
 def _wrong(item: object, bounds: tuple[float, float] | None, zero: bool) -> str:
@@ -63,7 +72,7 @@ def _wrong(item: object, bounds: tuple[float, float] | None, zero: bool) -> str:
     if not math.isfinite(item):
         return "is not finite"
     if item == 0 and not zero:
-        return "divides by zero"
+        return _DIVIDES
     if bounds and not (bounds[0] <= item <= bounds[1] and item == int(item)):
         return f"is not a pixel value, a whole number from {bounds[0]:g} to {bounds[1]:g}"
     return ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modelbuild.chips.recipe import Recipe
     from modelbuild.stages.backends.forms import Made
 
-VERSION = "9"
+VERSION = "10"
 LIBRARIES = ("numpy", "onnx")
 # What the setting says that is not the compiler's: a form of packages, and the model's dimension 0.
 _NOT_OPTIONS = ("flatbuffer", "batch")

@@ -11,7 +11,7 @@ from modelbuild.build.action import Resources
 from modelbuild.npu.choices import group_of
 from modelbuild.stages.request import ModelRequest, Source
 
-VERSION = "14"
+VERSION = "15"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=96 << 20, memory_per_input_byte=2.0, counted=("model", "source"))
 

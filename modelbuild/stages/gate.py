@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelbuild.errors import Problem
     from modelbuild.report.verdict import Check
 
-VERSION = "6"
+VERSION = "7"
 ALWAYS = True  # it judges what is there: another package's fault is no reason not to
 LIBRARIES = ()
 ACCEPT = "accept"

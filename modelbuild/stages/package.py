@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelbuild.artifacts.packing import Described
     from modelbuild.graph.after_chip import AfterChip
 
-VERSION = "8"
+VERSION = "9"
 LIBRARIES = ("numpy", "onnx")
 RESOURCES = Resources(memory=64 << 20, memory_per_input_byte=4.0)
 PARTS = ("command", "weights", "host")

@@ -97,6 +97,7 @@ def test_what_is_said_of_one_model() -> None:
 def test_what_is_said_besides() -> None:
     batching = {"desired": 8, "achieved": 2, "reasons": ["Reshape `r` folds it"]}
     pair = {"layers": ["stem"], "measured": ["conv"], "predicted_ms": 1.0, "measured_ms": 2.0, "ratio": 0.5}
+    pair |= {"joined_by": "order"}
     measured = {"of": "total", "total_ms": 12.0, "predicted_ms": 6.0, "ratio": 0.5, "layers": [pair]}
     slow = {"name": "stem", "time_ms": 1.0, "share": 0.5, "bound": "dma", "because": "maps go to DRAM"}
     more = {
@@ -122,6 +123,7 @@ def test_what_is_said_besides() -> None:
     }
     said = text(more, layers=False)
     for line in (
+        "  no layer is called conv: joined in order",
         "  clock_hz: a guess of ours",
         "  an inference is 4 pictures, as the model was exported: 493.8 pictures a second",
         "4200 cycles for 2 pictures",

@@ -14,6 +14,11 @@ from tests.cli.conftest import Command
 @pytest.mark.parametrize(
     ("words", "what", "advice"),
     [
+        (
+            "evaluate m --set a=1",
+            "modelbuild evaluate: there is no option `--set`",
+            "write it in the manifest;",
+        ),
         ("build --jbos 3", "modelbuild build: there is no option `--jbos`", "did you mean `--jobs`?"),
         ("build --json=3", "modelbuild build: --json takes no value: '3'", "see `modelbuild build --help`"),
         (

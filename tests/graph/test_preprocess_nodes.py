@@ -22,3 +22,12 @@ def test_a_layout_is_mended_in_the_manifest() -> None:
     for computing_removed in (0, 4):
         finding = Split(made, made, ("y",), (removed,), 4, computing_removed).finding("kl720")
         assert finding is not None and finding.advice == "write `input_layout: NCHW` for `x`"
+
+
+def test_a_transpose_of_a_resize_is_none_of_layouts() -> None:
+    made = graph([("Relu", "x", "y")], x=(1, 1, 28, 28))
+    resized = {"in_model": True, "input_shape": [1, 1, 56, 56], "resize": "stretch", "filter": "area"}
+    inside = in_model.insert(made, {"x": from_settings(resized)})
+    turned = [node for node in inside.nodes if node.op == "Transpose"]
+    said = {mend(node.op, node.origin, node.ints("perm", [])) for node in turned}
+    assert turned and said == {"preprocess `x` before the chip (without `in_model`)"}

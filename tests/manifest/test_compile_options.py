@@ -212,3 +212,20 @@ def test_the_page_and_the_code_have_the_same_names() -> None:
         for vendor, knobs in COMPILE_KNOBS.items()
     }
     assert SECTIONS["compile"].keys() == CompileNames.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("key", "advice"),
+    [
+        ("quant_type", "write it under `quantize:`"),
+        ("target", "remove it: a target says `chip:`"),
+        ("is_fpga", "remove it: programs are for the chip itself"),
+        ("dump_asm", "remove it: `modelbuild build --dump DIR`"),
+    ],
+)
+def test_names_of_nncase_that_are_none_of_compiling_are_told_where_they_belong(
+    project: Any, key: str, advice: str
+) -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        project.load(MANIFEST % ("k210", json.dumps({key: True})))
+    assert caught.value.problems[0].advice.startswith(advice)

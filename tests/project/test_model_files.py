@@ -12,6 +12,7 @@ from modelbuild import importers
 from modelbuild.artifacts.kinds import Kind
 from modelbuild.errors import ModelbuildError
 from modelbuild.project.model_files import check_suffix, explained
+from modelbuild.project.pack_manifest import PackRequest, text_of
 from tests.artifacts.test_kinds import CONTENTS
 
 
@@ -47,3 +48,13 @@ def test_a_fixed_point_model_of_ours_is_no_source(tmp_path: Path) -> None:
     ) as caught:
         check_suffix(path)
     assert "`source: net.fixed.onnx`" in caught.value.problems[0].advice
+
+
+def test_pack_proposes_no_size_but_the_batch(tmp_path: Path) -> None:
+    ports = [helper.make_tensor_value_info(port, TensorProto.FLOAT, ["n", 3, "h", 8]) for port in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", ports[:1], ports[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(tmp_path / "m.onnx"))
+    with pytest.raises(ModelbuildError) as caught:
+        text_of(PackRequest("m.onnx", "k210", tmp_path, ["*.png"]))
+    assert caught.value.problems[0].advice == "say them: --shape x=1,3,<?>,8"

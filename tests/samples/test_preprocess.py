@@ -175,3 +175,10 @@ def test_json_form_is_complete_and_returns() -> None:
     text = json.dumps(to_json(p), sort_keys=True)
     assert from_settings(json.loads(text)) == p
     assert set(to_json(p)) == {"resize", "fill", "filter", "colour", "scale", "mean", "std", "layout"}
+
+
+def test_a_std_of_zero_says_what_to_do() -> None:
+    with pytest.raises(ModelbuildError) as caught:
+        from_settings({"std": 0})
+    (problem,) = caught.value.problems
+    assert problem.advice == "leave it out, or write 1: nothing is divided then"

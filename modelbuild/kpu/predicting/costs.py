@@ -18,20 +18,41 @@ from modelbuild.npu.limits import room
 from modelbuild.npu.predicting.assumptions import Options
 
 CODE = "MB119"
+REFUSED = "MB120"
 _MATRIX = 2
 
 
 def checked(
     graph: Graph, units: Mapping[str, str], recipe: Recipe, options: Options | None = None
 ) -> tuple[dict[str, float], float | None, Finding | None]:
-    """`cpu_times`, the ms of all the model, and `over_memory`. Nothing where none can be told, which
-    `evaluate` and the build explain."""
+    """`cpu_times`, the ms of all the model, and what keeps it from being compiled: `refused`, or
+    `over_memory`. `units` has no `none`, which is told already."""
     try:
         found = predict(graph, units, recipe, options)
-    except ModelbuildError:
-        return {}, None, None
+    except ModelbuildError as error:
+        return {}, None, _of_error(error, graph)
     total = found.ms(found.cycles) + fsum(found.cpu_ms(one.work.operations) for one in found.on_cpu)
-    return cpu_times(found), total, over_memory(found)
+    return cpu_times(found), total, refused(found) or over_memory(found)
+
+
+def refused(found: Prediction) -> Finding | None:
+    """The first node that the lowering refuses. Others may be refused since this one is left out."""
+    for node, why in found.left_out.items():
+        op = next(each.op for each in found.graph.nodes if each.name == node)
+        file = f"{found.recipe.container.format} for {found.recipe.chip}"
+        return Finding(REFUSED, "error", f"{op} `{node}`: no {file} can have it: {why}", _INSTEAD, node)
+    return None
+
+
+_INSTEAD = "replace the node by others, or cut the model before it (`edit`)"
+
+
+def _of_error(error: ModelbuildError, graph: Graph) -> Finding:
+    """Of all that the lowering or the compiler refused, the first."""
+    problem = error.problems[0]
+    node = next((node.name for node in graph.nodes if problem.where == f"node {node.name!r}"), "")
+    message = ": ".join(part for part in ("" if node else problem.where, problem.what, problem.why) if part)
+    return Finding(REFUSED, "error", message, problem.advice or _INSTEAD, node)
 
 
 def over_memory(found: Prediction) -> Finding | None:

@@ -7,7 +7,7 @@ from math import fsum, prod
 from typing import Any
 
 from modelbuild.chips.recipe import Fact, Hardware
-from modelbuild.graph.model import Graph
+from modelbuild.kpu.planning.maps import JOINS
 from modelbuild.kpu.predicting.prediction import ENGINES, OnCpu, Prediction, Row
 from modelbuild.npu.limits import room
 from modelbuild.npu.predicting import cpu_time
@@ -17,6 +17,7 @@ from modelbuild.npu.predicting.layer_columns import added_macs
 from modelbuild.quantize.split_regions import curved
 
 _MS = 1e3
+_FLOATS = "float32"  # the number system, and its one format
 _NOTHING = "nothing on the chip runs it"
 
 
@@ -51,8 +52,7 @@ def to_json(
         "bound": busy.bound(ENGINES) if found.cycles else None,
         "batch": 1,
         "batching": {"desired": None, "achieved": 1, "reasons": []},
-        "activations": found.formats.activation.name,
-        "weights": f"int{found.formats.weight_bits}",
+        **_formats(found),
         "weight_compress": {"wanted": False, "counted": "unpacked", "because": None},
         "tiling": found.options.tiling,
         "deep": None,
@@ -74,6 +74,12 @@ def to_json(
         "nodes": _nodes(found),
         "layers": [_layer(found, row, added[row.name]) for row in found.rows],
     }
+
+
+def _formats(found: Prediction) -> dict[str, str]:
+    if found.recipe.number_format.arithmetic == _FLOATS:
+        return {"activations": _FLOATS, "weights": _FLOATS}
+    return {"activations": found.formats.activation.name, "weights": f"int{found.formats.weight_bits}"}
 
 
 def _times(found: Prediction, cpu_ms: float, least: float, computed: int) -> dict[str, float | None]:
@@ -100,8 +106,8 @@ def memory(found: Prediction) -> dict[str, int]:
     sizes, graph, hardware = found.compiled.memory.sizes, found.graph, found.recipe.hardware
     return {
         "feature_maps_peak": sizes.working,
-        "input": sum(_bytes(graph, name) for name in graph.inputs),
-        "output": sum(_bytes(graph, name) for name in graph.outputs),
+        "input": sum(_bytes(found, name) for name in graph.inputs),
+        "output": sum(_bytes(found, name) for name in graph.outputs),
         "weights": found.constant_bytes + sizes.constants,
         "dram_peak": _needed(found),
         "sram_peak": sizes.kpu_ram,
@@ -130,8 +136,10 @@ def _needed(found: Prediction) -> int:
     return found.kmodel_bytes + sizes.input + sizes.output + sizes.working
 
 
-def _bytes(graph: Graph, name: str) -> int:
-    return prod(graph.shapes[name]) * graph.dtypes[name].itemsize
+def _bytes(found: Prediction, name: str) -> int:
+    """Of a port: that of the kmodel may hold bytes where the model's holds floats."""
+    own, graph = found.model.tensors.get(name), found.graph
+    return prod(graph.shapes[name]) * (graph.dtypes[name] if own is None else own.dtype).itemsize
 
 
 def _traffic(found: Prediction) -> dict[str, Any]:
@@ -142,8 +150,7 @@ def _traffic(found: Prediction) -> dict[str, Any]:
     )
     hardware, total = found.recipe.hardware, read + write + weights
     seconds = found.cycles / hardware.clock_hz.value
-    held = memory(found)
-    compulsory = held["input"] + held["output"] + held["weights"]
+    compulsory = _moved(found) + min(weights, found.constant_bytes)
     return {
         "read": read,
         "write": write,
@@ -156,6 +163,22 @@ def _traffic(found: Prediction) -> dict[str, Any]:
         "compulsory": compulsory,
         "ratio": total / compulsory if compulsory else None,
     }
+
+
+def _moved(found: Prediction) -> int:
+    """Bytes of maps that layers of the KPU read and others make, and of those that they make and others
+    read, each once. What a Concat puts beside each other in the KPU's RAM is theirs."""
+    names = {row.name for row in found.rows}
+    layers = [one for one in found.model.operators if one.name in names]
+    made = {name for one in layers for name in one.outputs}
+    joins = [one for one in found.model.operators if one.kind in JOINS]
+    made |= {name for one in joins if made.issuperset(one.inputs) for name in one.outputs}
+    others = [one for one in found.model.operators if one.name not in names and one not in joins]
+    read = {name for row in found.rows for name in found.compiled.functions[row.function].sources} - made
+    wanted = {*found.model.outputs, *(name for one in others for name in one.inputs)}
+    written = {row.name for row in found.rows if row.write_bytes}
+    left = {name for one in layers if one.name in written for name in one.outputs if name in wanted}
+    return sum(prod(found.model.tensors[name].shape) for name in read | left)
 
 
 def _stalls(found: Prediction, computed: int) -> dict[str, Any]:

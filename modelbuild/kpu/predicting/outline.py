@@ -151,7 +151,7 @@ def _nothing_left(graph: Graph, recipe: Recipe, left_out: Mapping[str, str]) -> 
     return ModelbuildError(
         f"no {recipe.container.format} for {recipe.chip} can have any node of {graph.name}",
         why="; ".join([*listed[:_FEW], *more]) or "the model has no nodes",
-        advice="`modelbuild check` tells what would help",
+        advice="replace these nodes by others, or take another chip",
         exit_code=EXIT_FAILED,
     )
 

@@ -34,9 +34,23 @@ def test_a_product_costs_two_conversions_a_pass_and_a_conversion() -> None:
     assert times["product"] == pytest.approx(total - ports - found.ms(layers), rel=1e-3)
 
 
-def test_a_model_that_cannot_be_timed_has_no_costs() -> None:
+def test_what_no_build_can_lower_is_an_error() -> None:
     graph = network([conv("x", "y", "w")], (1, 1100, 8, 8), weights(w=(4, 1100, 3, 3)))
-    assert checked(graph, {"conv_y": "npu"}, load_recipe("k210")) == ({}, None, None)
+    times, total, found = checked(graph, {"conv_y": "npu"}, load_recipe("k210"))
+    assert (times, total) == ({}, None) and found is not None
+    assert (found.code, found.severity) == ("MB120", "error")
+    assert found.message.startswith("no kmodel for k210 can have any node of ")
+    assert "Conv 'conv_y': " in found.message and found.advice
+
+
+def test_a_node_that_the_lowering_refuses_is_an_error_that_names_it() -> None:
+    nodes = [conv("x", "a", "w"), conv("a", "y", "v")]
+    shapes = {"w": (1100, 3, 3, 3), "v": (4, 1100, 3, 3)}
+    graph, recipe = network(nodes, (1, 3, 8, 8), weights(**shapes)), load_recipe("k210")
+    _, total, found = checked(graph, {node.name: "npu" for node in nodes}, recipe)
+    assert found is not None and total
+    assert (found.code, found.severity, found.node) == ("MB120", "error", "conv_y")
+    assert found.message.startswith("Conv `conv_y`: no kmodel for k210 can have it: ") and found.advice
 
 
 def test_a_map_on_the_cpu_that_general_ram_does_not_hold() -> None:

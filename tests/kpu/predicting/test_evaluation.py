@@ -15,7 +15,7 @@ from modelbuild import api, importers
 from modelbuild.chips.load import load_recipe
 from modelbuild.errors import ModelbuildError
 from modelbuild.graph.check import place
-from modelbuild.graph.model import Graph
+from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.normalise import normalise
 from modelbuild.graph.passes import run_passes
 from modelbuild.kpu.predicting import advice
@@ -157,7 +157,7 @@ def test_the_file_is_nearly_as_long_as_predicted() -> None:
 def test_nodes_that_nothing_runs_are_listed_and_take_no_time() -> None:
     graph = _graph("k210")
     last = graph.nodes[-1].name
-    said = _said(_predicted(**{last: "none"}))
+    said = _said(_predicted("k210", None, **{last: "none"}))
     assert [node["name"] for node in said["unsupported"]] == [last]
     assert last not in {node["name"] for node in said["cpu_nodes"]}
     assert said["total_ms"] < _digits()["total_ms"]
@@ -186,3 +186,28 @@ def test_every_node_is_listed_once() -> None:
     assert [node["name"] for node in said["nodes"]] == [node.name for node in _graph("k210").nodes]
     layers = {layer["name"] for layer in said["layers"]}
     assert all(node["layer"] in layers for node in said["nodes"] if node["type"] in ("npu", "fused"))
+
+
+def test_the_least_traffic_is_what_the_kpu_reads_and_leaves_once() -> None:
+    """A Concat of its maps stays in its RAM; the bytes of ports are those that they hold."""
+    nodes = [conv("x", "a", "w"), conv("a", "b", "v"), Node("Concat", "c", ["a", "b"], ["d"], {"axis": 1})]
+    shapes = {"w": (8, 3, 3, 3), "v": (8, 8, 3, 3), "u": (4, 16, 3, 3)}
+    graph = network([*nodes, conv("d", "y", "u")], (1, 3, 16, 16), weights(**shapes))
+    recipe = load_recipe("k210")
+    units = place(graph, recipe).units
+    ports = Options(ports={"outputs": {"y": "uint8"}})
+    for options, output in ((Options(), 4), (ports, 1)):
+        said = _said(predict(graph, units, recipe, options))
+        cells = 16 * 16
+        maps, weight_bytes = (3 + 4) * cells, said["dram"]["weights"]
+        assert said["dram"]["read"] + said["dram"]["write"] == maps
+        assert said["dram"]["compulsory"] == maps + weight_bytes and said["dram"]["ratio"] == 1
+        assert (said["memory"]["input"], said["memory"]["output"]) == (12 * cells, 4 * output * cells)
+
+
+def test_formats_are_those_that_the_chip_computes_with() -> None:
+    formats = {
+        chip: [_said(_predicted(chip))[key] for key in ("activations", "weights")]
+        for chip in ("k210", "nncase-cpu")
+    }
+    assert formats == {"k210": ["uint8", "int8"], "nncase-cpu": ["float32", "float32"]}
