@@ -17,7 +17,7 @@ from modelbuild.kpu.lowering import border, composed, floats, moves, picking, pr
 from modelbuild.kpu.lowering.choosing import Behind
 from modelbuild.kpu.lowering.functions import OPERATORS, is_simple, of_chain
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
-from modelbuild.kpu.lowering.moves import Wanted
+from modelbuild.kpu.lowering.moving import Wanted
 from modelbuild.kpu.lowering.wanted import wanted_as_bytes
 from modelbuild.kpu.ports import Ports, finish_outputs, with_inputs, with_outputs
 from modelbuild.quantize.apply import prepared

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.layer import Layer, emit_layer, ram_bytes
+from modelbuild.kpu.lowering.dividing import emit_layer, ram_bytes
+from modelbuild.kpu.lowering.layer import Layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import dropped, unit
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,12 @@ from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering.functions import Function
+from modelbuild.kpu.lowering.layer import Layer
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.plan import NATURAL, Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
-
-if TYPE_CHECKING:
-    from modelbuild.kpu.lowering.layer import Layer
 
 BYTES, FLOATS = "bytes", "floats"
 LARGEST = float(np.finfo(np.float32).max)

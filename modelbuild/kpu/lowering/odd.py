@@ -16,7 +16,7 @@ from modelbuild.chips.recipe import Hardware
 from modelbuild.formats.kmodel.kpu_registers import map_bytes
 from modelbuild.graph.taps import Axis, Window
 from modelbuild.kpu.cycles import array_cycles, upload_fact, written_cycles
-from modelbuild.kpu.lowering.layer import emit_layer
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.strided import PICKED, SECONDS_A_BYTE
 from modelbuild.kpu.lowering.unit import beside_itself

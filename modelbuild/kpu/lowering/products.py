@@ -13,9 +13,11 @@ from modelbuild.graph.chains import Chain
 from modelbuild.graph.layer_maps import takes_phases
 from modelbuild.graph.model import Node
 from modelbuild.graph.taps import Axis, Window, layer_axes, rows_as_map, span
+from modelbuild.kpu.lowering.cells import cut, padded, repeated, reshaped
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.largest import GROW
-from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, cut, emit_layer, padded, repeated, reshaped
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.odd import Odd, centres, laid, pays
 from modelbuild.kpu.lowering.phases import phases

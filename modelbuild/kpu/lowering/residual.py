@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.model import Node
+from modelbuild.kpu.lowering.dividing import emit_layer, ram_bytes
 from modelbuild.kpu.lowering.functions import of_chain
-from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, emit_layer, ram_bytes
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import begin, bounded_bytes, pool_behind, within_bounds
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
-from modelbuild.kpu.lowering.moves import Moves, Wanted
+from modelbuild.kpu.lowering.moving import Moves, Wanted
 from modelbuild.kpu.lowering.sheet import Sheet
+from modelbuild.kpu.lowering.wanted import reads_bytes_alone
 from modelbuild.quantize.builders.products import transposed_window, zero_stuffed
 from modelbuild.quantize.builders.reduction import reduced_axes
 from modelbuild.quantize.weighted import Weighted
@@ -239,7 +240,7 @@ def mean(lowering: Lowering, wanted: Wanted, axes: tuple[int, ...], keep: bool) 
     parameters: dict[str, Parameter] = {"op": "sum", "axes": axes, "keep": int(keep)}
     lowering.emit("reduce", (raw,), total, parameters)
     unbounded = all(abs(end) == math.inf for end in lowering.step.bounds)
-    if out in wanted and unbounded and _only_bytes(lowering, out):
+    if out in wanted and unbounded and reads_bytes_alone(lowering, out):
         y = lowering.new_bytes(out)
         factor = x.scale / (count * y.scale)
         lowering.emit(
@@ -253,13 +254,6 @@ def mean(lowering: Lowering, wanted: Wanted, axes: tuple[int, ...], keep: bool) 
     sheet = Sheet(lowering)
     shifted = sheet.sub(total, float(x.zero_point * count)) if x.zero_point else total
     sheet.mul(shifted, x.scale / count, lowering.output())
-
-
-def _only_bytes(lowering: Lowering, name: str) -> bool:
-    """Whether a KPU layer alone reads the tensor, by way of moves of its values."""
-    from modelbuild.kpu.lowering.wanted import reads_bytes_alone
-
-    return reads_bytes_alone(lowering, name)
 
 
 def softmax(lowering: Lowering, _: Wanted) -> None:
