@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
+from modelbuild.formats.kmodel.kpu_geometry import LEAST
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.strips import LEAST
 
 
 def cut(

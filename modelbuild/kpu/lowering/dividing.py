@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
-from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
-from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout
+from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES, MOST_CHANNELS, MOST_LOADS, TALLEST, WIDEST
+from modelbuild.formats.kmodel.kpu_registers import RAM_UNIT, row_layout, shape_bytes
 from modelbuild.kpu.lowering.cells import cut
 from modelbuild.kpu.lowering.layer import Layer, LayerIntegers, Trim
 from modelbuild.kpu.lowering.lowering import ON_KPU, Lowering
-from modelbuild.kpu.lowering.strips import TALLEST, WIDEST, Part, Shapes, divided, steps
+from modelbuild.kpu.lowering.strips import Part, Shapes, divided, steps
 from modelbuild.kpu.quantizing import layer_constants
-
-MOST_CHANNELS = 1024
-MOST_LOADS = 64
 
 
 def emit_layer(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None = None) -> None:
@@ -133,17 +130,11 @@ def _most_outputs(x: QuantizedTensor, made: tuple[int, ...], weights: int, depth
     """How many output channels a layer may have, with so many bytes of RAM."""
     side_by_side = row_layout(made[3])[0]
     if depthwise:  # what it reads grows with what it leaves
-        pair = sum(ram_bytes((each[0], row_layout(each[3])[0], *each[2:])) for each in (x.shape, made))
+        pair = sum(shape_bytes((each[0], row_layout(each[3])[0], *each[2:])) for each in (x.shape, made))
         return min(ram // pair * min(side_by_side, row_layout(x.shape[3])[0]), MOST_CHANNELS)
     one = made[0] * RAM_UNIT * row_layout(made[3])[1] * made[2]
-    room = (ram - ram_bytes(x.shape)) // one
+    room = (ram - shape_bytes(x.shape)) // one
     return min(side_by_side * max(room, 0), MOST_LOADS * (LOAD_BYTES // weights), MOST_CHANNELS)
-
-
-def ram_bytes(shape: tuple[int, ...]) -> int:
-    """What a map [N, C, H, W] takes in the KPU's RAM."""
-    groups, row = row_layout(shape[3])
-    return shape[0] * RAM_UNIT * row * shape[2] * -(-shape[1] // groups)
 
 
 def _emit(lowering: Lowering, layer: Layer, y: QuantizedTensor, trim: Trim | None) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import Hardware
-from modelbuild.formats.kmodel.kpu_registers import map_bytes
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.taps import Axis, Window
 from modelbuild.kpu.cycles import array_cycles, upload_fact, written_cycles
 from modelbuild.kpu.lowering.dividing import emit_layer
@@ -67,7 +67,7 @@ def pays(of: Odd, hardware: Hardware) -> bool:
         layers.append((of.x, of.source))
         more += _TAPS**2 * of.x[1] * of.source[1]
         cycles += _cycles(of.x, of.source[1]) + hardware.layer_overhead_cycles.value
-    if max(_bytes(read) + _bytes(made) for read, made in layers) > hardware.sram_bytes.value:
+    if max(shape_bytes(read) + shape_bytes(made) for read, made in layers) > hardware.sram_bytes.value:
         return False
     cost = cycles / hardware.clock_hz.value + more * (of.x[0] / hardware.weight_bytes_per_second.value)
     return _saved(of, hardware) > cost + more * SECONDS_A_BYTE
@@ -94,10 +94,6 @@ def _upload(width: int, hardware: Hardware) -> float:
 
 def _cycles(source: Map, outputs: int) -> float:
     return array_cycles(source, outputs, False) + written_cycles(source, outputs)
-
-
-def _bytes(shape: Map) -> int:
-    return shape[0] * map_bytes(shape[3], shape[2], shape[1])
 
 
 def laid(

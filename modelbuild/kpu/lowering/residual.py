@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.dividing import emit_layer, ram_bytes
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim
 from modelbuild.kpu.lowering.lowering import Lowering
@@ -22,7 +23,7 @@ MOST = 255  # of a weight where none is below zero; of others 127
 def holds(lowering: Lowering, node: Node) -> bool:
     """Whether the KPU's RAM holds the maps beside each other, and a channel of the sum."""
     shapes = [lowering.graph.shapes[name] for name in node.inputs]
-    return sum(map(ram_bytes, shapes)) + ram_bytes((1, 1, *shapes[0][2:])) <= lowering.ram_bytes
+    return sum(map(shape_bytes, shapes)) + shape_bytes((1, 1, *shapes[0][2:])) <= lowering.ram_bytes
 
 
 def total(lowering: Lowering) -> tuple[Node, ...]:

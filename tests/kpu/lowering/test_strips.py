@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelbuild.formats.kmodel.kpu_geometry import LEAST
 from modelbuild.graph.model import Graph, Node
 from modelbuild.kpu.lowering import products
-from modelbuild.kpu.lowering.strips import LEAST, Steps, spans
+from modelbuild.kpu.lowering.strips import Steps, spans
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.kpu.lowering.test_networks import placed_as_told
