@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil, prod
-
-from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
 from modelbuild.formats.kmodel.kpu_registers import map_bytes, row_layout
 from modelbuild.graph.model import Shape
 
@@ -20,11 +17,3 @@ def row_bytes(shape: Shape) -> int:
 def channels_a_row(width: int) -> int:
     """How many channels lie beside each other in a row."""
     return row_layout(width)[0]
-
-
-def weight_loads(weight: Shape) -> int:
-    """How many times a convolution fills the buffer of weights [out, in, kernel ...]: whole output channels
-    at a time, a byte a weight (kpu_conv2d.cpp there)."""
-    channels, size = weight[0], prod(weight[1:])
-    at_once = min(channels, LOAD_BYTES // size) if size else channels
-    return ceil(channels / at_once) if at_once else channels
