@@ -9,7 +9,8 @@ import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.kpu.lowering import curves
 from modelbuild.kpu.lowering.functions import number
-from modelbuild.kpu.lowering.lowering import LARGEST, Lowering, limits
+from modelbuild.kpu.lowering.limits import LARGEST, limits
+from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.sheet import Binary, Formula, Sheet, Unary
 
 Tensor = QuantizedTensor

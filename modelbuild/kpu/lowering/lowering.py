@@ -20,6 +20,7 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering.functions import Function
 from modelbuild.kpu.lowering.layer import Layer
+from modelbuild.kpu.lowering.limits import limits, line
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.plan import NATURAL, Plan, Step
@@ -27,7 +28,6 @@ from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
 
 BYTES, FLOATS = "bytes", "floats"
-LARGEST = float(np.finfo(np.float32).max)
 ON_KPU = "kpu_conv"
 
 
@@ -285,18 +285,3 @@ class Lowering(Emission):
 
 def _same(a: QuantizedTensor, b: QuantizedTensor) -> bool:
     return (a.scale, a.zero_point) == (b.scale, b.zero_point)
-
-
-def number(value: float) -> NDArray[np.float32]:
-    """A constant of no axes, within what float32 holds."""
-    return np.array(min(max(value, -LARGEST), LARGEST), np.float32)
-
-
-def line(factor: float, offset: float) -> dict[str, NDArray[Any]]:
-    """`factor` and `offset` of a conversion."""
-    return {"factor": number(factor), "offset": number(offset)}
-
-
-def limits(low: float = -LARGEST, high: float = LARGEST) -> dict[str, NDArray[Any]]:
-    """`low` and `high` of an operator on floats."""
-    return {"low": number(low), "high": number(high)}

@@ -16,6 +16,7 @@ from modelbuild.kpu.lowering.functions import of_chain
 from modelbuild.kpu.lowering.layer import Codes, Layer, Trim
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import begin, bounded_bytes, pool_behind, within_bounds
+from modelbuild.kpu.lowering.start import left_by
 
 MOST = 255  # of a weight where none is below zero; of others 127
 
@@ -35,9 +36,8 @@ def total(lowering: Lowering) -> tuple[Node, ...]:
     maps = [lowering.bytes(name) for name in node.inputs]
     signs = [-1 if place and node.op == "Sub" else 1 for place in range(len(maps))]
     x, codes = _beside(lowering, maps, signs)
-    last = chain.nodes[-1].op if chain.nodes else node.op
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = bounded_bytes(lowering, lowering.left(chain.end, last), lowering.graph.shapes[name])
+    y = bounded_bytes(lowering, left_by(lowering, chain), lowering.graph.shapes[name])
     made = (*y.shape[:2], *(size // (1 if pool is None else pool.stride) for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
     text = "bypass" if pool is None else pool.name

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.kpu.images import line_of
-from modelbuild.kpu.lowering.lowering import FLOATS, Lowering, limits
+from modelbuild.kpu.lowering.limits import limits
+from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
 from modelbuild.kpu.lowering.moving import Moves
 from modelbuild.quantize.builders.resize import axis_lines, linear_cells
 

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
-from modelbuild.kpu.lowering.lowering import Lowering, limits
+from modelbuild.kpu.lowering.limits import limits
+from modelbuild.kpu.lowering.lowering import Lowering
 
 Tensor = QuantizedTensor
 Operand = QuantizedTensor | float

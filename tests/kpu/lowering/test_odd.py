@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.kpu.lowering import products
+from modelbuild.kpu.lowering import convolutions
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import conv, lowered, network, weights
 from tests.kpu.lowering.test_networks import placed_as_told
@@ -41,7 +41,7 @@ def test_a_layer_picks(pads: list[int], pools: list[str], monkeypatch: pytest.Mo
     assert [each.parameters["pool"] for each in made.kinds("kpu_conv")] == pools
     assert made.count("slice") == made.count("pad") == 0
     placed_as_told(made)
-    monkeypatch.setattr(products, "pays", lambda of, hardware: False)
+    monkeypatch.setattr(convolutions, "pays", lambda of, hardware: False)
     plain = lowered(graph(pads))
     assert plain.count("pad") == plain.count("slice") == 1
     for sample in made.samples:
