@@ -22,7 +22,8 @@ from modelbuild.kpu.simulator import simulate
 from tests.formats.kmodel.small_networks import Network
 from tests.judges import nncase
 from tests.kpu.emitting import running
-from tests.kpu.emitting.making import Maker, random_model
+from tests.kpu.emitting.making import Maker
+from tests.kpu.emitting.random_models import random_model
 
 f32 = np.float32
 
@@ -255,7 +256,7 @@ def test_bytes_depend_on_the_model_alone() -> None:
     """Also not on the order of sets of texts."""
     code = (
         "import hashlib; from tests.kpu.emitting import running;"
-        "from tests.kpu.emitting.making import random_model;"
+        "from tests.kpu.emitting.random_models import random_model;"
         "print([hashlib.sha256(running.compiled(random_model(s)[1]).kmodel).hexdigest() for s in range(12)])"
     )
     root = Path(__file__).resolve().parents[3]
