@@ -9,15 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelbuild.arithmetic.fixed_model import FixedModel
 from modelbuild.arithmetic.kpu import run
 from modelbuild.arithmetic.kpu.kinds import UNARY
-from modelbuild.chips.load import load_recipe
-from modelbuild.errors import ModelbuildError
 from modelbuild.formats import kmodel
 from modelbuild.formats.kmodel import kpu_records
 from modelbuild.formats.kmodel.kpu_records import KpuConv2d, KpuOperation, KpuUpload
-from modelbuild.kpu.compiler import Compiled, compile_model
+from modelbuild.kpu.compiler import Compiled
 from modelbuild.kpu.simulator import simulate
 from tests.formats.kmodel.small_networks import Network
 from tests.judges import nncase
