@@ -61,7 +61,6 @@ CONDITIONS: dict[str, _Form] = {
     "spatial_size": RANGE,
     "cells_per_channel": RANGE,
     "row_memory": RANGE,
-    "weight_loads": RANGE,
     "input_memory": RANGE,
     "layer_channels": RANGE,
     "layer_height": RANGE,

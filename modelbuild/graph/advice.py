@@ -73,7 +73,6 @@ _MENDS: dict[tuple[str, str], str] = {
     ("Conv", "stride_h"): _SMALLER_STEPS,
     ("Conv", "stride_w"): _SMALLER_STEPS,
     ("Conv", "group"): "use one group, or as many as channels",
-    ("Conv", "weight_loads"): "use fewer channels, or a 1x1 window",
     ("AveragePool", "kernel"): "pool twice with small windows",
     ("MaxPool", "kernel"): "pool several times with small windows: two of 3x3 see what one of 5x5 sees",
     ("MaxPool", "ceil_mode"): "export with ceil_mode off and pad the map instead",

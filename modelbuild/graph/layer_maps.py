@@ -8,9 +8,10 @@ from itertools import product
 from math import inf, prod
 from typing import NamedTuple
 
+from modelbuild.formats.kmodel.kpu_geometry import MOST_CHANNELS, TALLEST, WIDEST
+from modelbuild.formats.kmodel.kpu_registers import RAM_BYTES, shape_bytes
 from modelbuild.graph.model import Shape
 from modelbuild.graph.phases import phased
-from modelbuild.graph.row_memory import row_bytes
 from modelbuild.graph.statistics import node_macs
 from modelbuild.graph.subject import Subject, Undetermined, kernel, pads, spatial, strides
 from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
@@ -18,9 +19,6 @@ from modelbuild.graph.taps import Window, layer_axes, rows_as_map, span
 _MOST_TAPS = 9  # of a window along an axis: what is wider is never a layer
 _POOLS = ("AveragePool", "MaxPool")
 _POOL_STRIDES = (2, 4)  # of a pool that a layer has
-# of one layer: rows and columns of its input, bytes of both its maps, channels (nncase v1.9.0, kpu_utils.h)
-_TALLEST, _WIDEST, _ROOM, _CHANNELS = 256, 512, 2_097_152, 1024
-
 
 _NO_MAP = "its input is no map of rows and columns"
 _SUMS = ("Add", "Sub", "Sum")  # of maps, which lie beside each other
@@ -37,12 +35,12 @@ class LayerMaps(NamedTuple):
     @property
     def bytes(self) -> int:
         """Of both in rows of 64."""
-        return sum(each[0] * row_bytes(each) for each in (self.source, self.made))
+        return shape_bytes(self.source) + shape_bytes(self.made)
 
     @property
     def is_whole(self) -> bool:
         """Whether one layer can be so large; else it is done part by part."""
-        return self.source[2] <= _TALLEST and self.source[3] <= _WIDEST and self.bytes <= _ROOM
+        return self.source[2] <= TALLEST and self.source[3] <= WIDEST and self.bytes <= RAM_BYTES
 
 
 def layer_maps(subject: Subject) -> LayerMaps:
@@ -84,8 +82,9 @@ def moved_products(subject: Subject) -> float:
 def leaves_whole(subject: Subject) -> bool:
     """Whether one layer leaves all of a convolution's output, and nothing around it that the CPU cuts off."""
     maps, made = layer_maps(subject), subject.output_shape()
-    held = maps.source[0] * row_bytes(maps.source) + made[0] * row_bytes(made)
-    return subject.node.op == "Conv" and maps.is_whole and maps.made[2:] == made[2:] and held <= _ROOM
+    if subject.node.op != "Conv" or not maps.is_whole or maps.made[2:] != made[2:]:
+        return False
+    return shape_bytes(maps.source) + shape_bytes(made) <= RAM_BYTES
 
 
 def takes_phases(shape: Shape, out: Sequence[int], window: Window) -> bool:
@@ -97,7 +96,7 @@ def takes_phases(shape: Shape, out: Sequence[int], window: Window) -> bool:
     if not plain.moves and plain.is_whole:
         return False
     deep, narrow = phased(shape, window)
-    return _dense(deep, out, narrow, 1).source[1] <= _CHANNELS
+    return _dense(deep, out, narrow, 1).source[1] <= MOST_CHANNELS
 
 
 def _pooled(subject: Subject) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelbuild.graph.layer_maps import layer_maps, leaves_whole, moved_products
 from modelbuild.graph.neighbours import after, before, chain_start, chained, is_behind_npu, reads_npu_maps
-from modelbuild.graph.row_memory import channels_a_row, row_bytes, weight_loads
+from modelbuild.graph.row_memory import channels_a_row, row_bytes
 from modelbuild.graph.subject import (
     Numbers,
     Subject,
@@ -195,7 +195,6 @@ RULES: dict[str, Check] = {
     "row_memory": _within(
         "bytes of the maps", lambda s: [row_bytes(s.shape()) + row_bytes(s.output_shape())]
     ),
-    "weight_loads": _within("loads of weights", lambda s: [weight_loads(s.shape(1))]),
     "input_memory": _within("bytes of the input map", lambda s: [row_bytes(s.shape())]),
     "layer_channels": _within("channels", lambda s: [layer_maps(s).source[1]]),
     "layer_height": _within("height", lambda s: [layer_maps(s).source[2]]),

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-LEAST = 4  # rows and columns of a map in the KPU
-_WIDEST = 512
+from modelbuild.formats.kmodel.kpu_geometry import LEAST, WIDEST
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def span(start: int, size: int, held: int) -> tuple[int, int]:
 
 def rows_as_map(rows: int) -> tuple[int, int]:
     """Height and width of the map whose cells the rows of a matrix are."""
-    height = max(LEAST, -(-rows // _WIDEST))
+    height = max(LEAST, -(-rows // WIDEST))
     return height, max(LEAST, -(-rows // height))
 
 

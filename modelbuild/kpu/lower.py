@@ -13,11 +13,22 @@ from modelbuild.errors import EXIT_FAILED, EXIT_USER
 from modelbuild.graph import kept_quantization
 from modelbuild.graph.model import Graph
 from modelbuild.graph.whole_numbers import chosen, floats_of
-from modelbuild.kpu.lowering import border, composed, floats, moves, picking, products, sums
+from modelbuild.kpu.lowering import (
+    border,
+    builders,
+    composed,
+    floats,
+    matrix_products,
+    moves,
+    picking,
+    reductions,
+    windows,
+)
 from modelbuild.kpu.lowering.choosing import Behind
 from modelbuild.kpu.lowering.functions import OPERATORS, is_simple, of_chain
+from modelbuild.kpu.lowering.layered import on_kpu
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
-from modelbuild.kpu.lowering.moves import Wanted
+from modelbuild.kpu.lowering.moving import Wanted
 from modelbuild.kpu.lowering.wanted import wanted_as_bytes
 from modelbuild.kpu.ports import Ports, finish_outputs, with_inputs, with_outputs
 from modelbuild.quantize.apply import prepared
@@ -27,7 +38,9 @@ from modelbuild.quantize.record import Record
 BUILDERS = {
     **moves.BUILDERS,
     **picking.BUILDERS,
-    **sums.BUILDERS,
+    **windows.BUILDERS,
+    **matrix_products.BUILDERS,
+    **reductions.BUILDERS,
     **composed.BUILDERS,
     **border.BUILDERS,
 }
@@ -97,8 +110,8 @@ def _started(graph: Graph, units: Mapping[str, str], record: Record | None, reci
 def _lower(lowering: Lowering, wanted: Wanted) -> set[str]:
     """Builds what the step leads; the names of all nodes that are built with it."""
     node = lowering.node
-    if products.on_kpu(lowering, node):
-        return {each.name for each in products.BUILDERS[node.op](lowering)}
+    if on_kpu(lowering, node):
+        return {each.name for each in builders.BUILDERS[node.op](lowering)}
     looked_up = _looked_up(lowering, wanted)
     if looked_up:
         return looked_up

@@ -10,7 +10,8 @@ from modelbuild.errors import ModelbuildError, did_you_mean
 from modelbuild.graph.model import Graph
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.graph.whole_numbers import is_whole
-from modelbuild.kpu.lowering.lowering import Lowering, line
+from modelbuild.kpu.lowering.limits import line
+from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.quantize.mixed_settings import ALL
 
 BYTES = "uint8"

@@ -113,7 +113,6 @@ CASES: list[tuple[Subject, str, Any, Any, str]] = [
         {"max": 4095},
         "bytes of the input map 4,096 > 4,095",
     ),
-    (subject("Conv", np.zeros((70, 1024, 3, 3), np.uint8)), "weight_loads", 24, {"max": 23}, "loads of w"),
     (subject("Conv", WEIGHT), "kernel_h", 3, 5, "kernel 3 is not 5"),
     (subject("Conv", WEIGHT), "kernel_w", 5, 3, "kernel 5 is not 3"),
     (subject("Pad", [0, 9, 3, 0, 0, 0, 0, 4]), "spatial_pads", {"max": 4}, {"max": 3}, "pad 4 > 3"),

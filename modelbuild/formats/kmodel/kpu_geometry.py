@@ -1,4 +1,4 @@
-"""The registers of a layer that follow from its sizes, as nncase 1.9 sets them."""
+"""The sizes that a layer may have, and the registers that follow from them, as nncase 1.9 sets them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from modelbuild.formats.kmodel.kpu_registers import (
 )
 from modelbuild.formats.kmodel.records import number
 
+# Of one layer (nncase v1.9.0, kpu_utils.h, and the widths of the registers)
 LOAD_BYTES = 30 << 10  # of the weights that are loaded at a time
+MOST_LOADS = 64  # of weights
+MOST_CHANNELS = 1024  # of its input, and of its output
+LEAST, TALLEST, WIDEST = 4, 256, 512  # rows and columns of its input; the least of both
 
 
 def layer(

@@ -171,7 +171,9 @@ def weight_count(fields: Mapping[str, int]) -> int:
 
 
 def row_layout(width: int) -> tuple[int, int]:
-    """How a map lies in the RAM of the KPU: channels that share a row of 64 bytes, and rows of a line."""
+    """How a map lies in the RAM of the KPU: channels that share a row of 64 bytes, and rows of a line.
+
+    Source: nncase v1.9.0, runtime_op_utility.h, get_kpu_row_layout."""
     if width <= RAM_UNIT // 2:
         return (4 if width <= RAM_UNIT // 4 else 2), 1
     return 1, -(-width // RAM_UNIT)
@@ -181,6 +183,12 @@ def map_bytes(width: int, height: int, channels: int) -> int:
     """Bytes of a feature map in the RAM of the KPU."""
     group, rows = row_layout(width)
     return RAM_UNIT * rows * height * -(-channels // group)
+
+
+def shape_bytes(shape: Sequence[int]) -> int:
+    """Bytes of feature maps [N, C, H, W] in the RAM of the KPU."""
+    batches, channels, height, width = shape
+    return batches * map_bytes(width, height, channels)
 
 
 def problems(registers: Sequence[int]) -> list[str]:

@@ -24,24 +24,27 @@ def _clamp(bound: Bound) -> dict[str, Given]:
     return {f"fused_clamp_{role}": _number(bound, role) for role in ("low", "high")}
 
 
+def _converted(writer: Writer, bound: Bound) -> dict[str, Given]:
+    """Places, types and shape of a tensor that another type is made of."""
+    source, made = bound.inputs[0], bound.output
+    shape = shape_of(source)
+    return {
+        "in_datatype": datatype(source),
+        "dst_datatype": datatype(made),
+        "rshape_src": shape,
+        "rstride_src": row_major(shape),
+        "rstride_dest": row_major(shape),
+        "input": writer.place(source),
+        "output": writer.place(made),
+    }
+
+
 def _line(name: str) -> Emitter:
     """`quantize` or `dequantize`: a factor, then an offset."""
 
     def emit(writer: Writer, bound: Bound) -> None:
-        source, made = bound.inputs[0], bound.output
-        shape = shape_of(source)
-        writer.builder.tensor(
-            name,
-            in_datatype=str(source.dtype),
-            dst_datatype=str(made.dtype),
-            rshape_src=shape,
-            rstride_src=row_major(shape),
-            rstride_dest=row_major(shape),
-            input=writer.place(source),
-            output=writer.place(made),
-            scale=_number(bound, "factor"),
-            bias=_number(bound, "offset"),
-        )
+        scale, bias = _number(bound, "factor"), _number(bound, "offset")
+        writer.builder.tensor(name, **_converted(writer, bound), scale=scale, bias=bias)
 
     return emit
 
@@ -79,22 +82,29 @@ def _reduce(writer: Writer, bound: Bound) -> None:
     )
 
 
+def _of_two(writer: Writer, bound: Bound, one: Shape, two: Shape, made: Shape) -> dict[str, Given]:
+    """Places and shapes of two inputs and of what is made of them, without gaps."""
+    return {
+        "rshape_src1": one,
+        "rstride_src1": row_major(one),
+        "rshape_src2": two,
+        "rstride_src2": row_major(two),
+        "rshape_dest": made,
+        "rstride_dest": row_major(made),
+        "input_a": writer.place(bound.inputs[0]),
+        "input_b": writer.place(bound.inputs[1]),
+        "output": writer.place(bound.output),
+    }
+
+
 def _binary(writer: Writer, bound: Bound) -> None:
     made = shape_of(bound.output)
     one, two = (ranked(shape_of(tensor), len(made)) for tensor in bound.inputs)
     writer.builder.tensor(
         "binary",
         datatype="float32",
-        rshape_src1=one,
-        rstride_src1=row_major(one),
-        rshape_src2=two,
-        rstride_src2=row_major(two),
-        rshape_dest=made,
-        rstride_dest=row_major(made),
+        **_of_two(writer, bound, one, two, made),
         binary_op=bound.text("op"),
-        input_a=writer.place(bound.inputs[0]),
-        input_b=writer.place(bound.inputs[1]),
-        output=writer.place(bound.output),
         **_clamp(bound),
     )
 
@@ -168,16 +178,8 @@ def _matmul(writer: Writer, bound: Bound) -> None:
     one, two, made = (_batched(shape_of(tensor)) for tensor in (*bound.inputs, bound.output))
     writer.builder.tensor(
         "matmul",
-        rshape_src1=one,
-        rstride_src1=row_major(one),
-        rshape_src2=two,
-        rstride_src2=row_major(two),
-        rshape_dest=made,
-        rstride_dest=row_major(made),
-        input_a=writer.place(bound.inputs[0]),
-        input_b=writer.place(bound.inputs[1]),
+        **_of_two(writer, bound, one, two, made),
         bias=writer.constant(bound.constant("bias")),
-        output=writer.place(bound.output),
         **_clamp(bound),
     )
 
@@ -230,18 +232,7 @@ def _topk(writer: Writer, bound: Bound) -> None:
 
 
 def _convert(writer: Writer, bound: Bound) -> None:
-    source, made = bound.inputs[0], bound.output
-    shape = shape_of(source)
-    writer.builder.tensor(
-        "convert",
-        in_datatype=datatype(source),
-        dst_datatype=datatype(made),
-        rshape_src=shape,
-        rstride_src=row_major(shape),
-        rstride_dest=row_major(shape),
-        input=writer.place(source),
-        output=writer.place(made),
-    )
+    writer.builder.tensor("convert", **_converted(writer, bound))
 
 
 EMITTERS: Mapping[str, Emitter] = {

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.quantized_border import scale_and_zero
-from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering, line
-from modelbuild.kpu.lowering.moves import Wanted
+from modelbuild.kpu.lowering.limits import line
+from modelbuild.kpu.lowering.lowering import BYTES, FLOATS, Lowering
+from modelbuild.kpu.lowering.moving import Wanted
 
 _SAME = 1e-6  # of a scale: the graph has float32, the record the nearest double
 

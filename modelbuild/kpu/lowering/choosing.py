@@ -10,7 +10,7 @@ from modelbuild.arithmetic.fixed_model import FixedOperator, QuantizedTensor, wh
 from modelbuild.graph.model import Node
 from modelbuild.graph.whole_numbers import is_whole
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
-from modelbuild.kpu.lowering.moves import Moves
+from modelbuild.kpu.lowering.moving import Moves
 from modelbuild.kpu.lowering.sheet import Sheet
 from modelbuild.quantize.builders import movement
 from modelbuild.quantize.plan import Step

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import Parameter, QuantizedTensor
 from modelbuild.kpu.lowering.functions import number
-from modelbuild.kpu.lowering.lowering import FLOATS, Lowering, limits
-from modelbuild.kpu.lowering.moves import Moves, Wanted
+from modelbuild.kpu.lowering.limits import limits
+from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
+from modelbuild.kpu.lowering.moving import Moves, Wanted
 from modelbuild.kpu.lowering.sheet import Sheet
 from modelbuild.quantize.builders.reduction import reduced_axes
 

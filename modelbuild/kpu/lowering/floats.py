@@ -9,8 +9,9 @@ import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.kpu.lowering import curves
 from modelbuild.kpu.lowering.functions import number
-from modelbuild.kpu.lowering.lowering import LARGEST, Lowering, limits
-from modelbuild.kpu.lowering.sheet import Formula, Sheet
+from modelbuild.kpu.lowering.limits import LARGEST, limits
+from modelbuild.kpu.lowering.lowering import Lowering
+from modelbuild.kpu.lowering.sheet import Binary, Formula, Sheet, Unary
 
 Tensor = QuantizedTensor
 _ROOT_TWO_OVER_PI = 0.7978845608028654
@@ -18,7 +19,7 @@ _ROOT_HALF = 0.7071067811865476
 
 
 def _leaky(alpha: float) -> Formula:
-    end = "max" if alpha <= 1 else "min"
+    end: Binary = "max" if alpha <= 1 else "min"
     return lambda s, x, y: s.binary(end, x, s.mul(x, alpha), y)
 
 
@@ -59,14 +60,14 @@ def _formula(lowering: Lowering) -> Formula:
     return FORMULAS[node.op](numbers, node.attributes.get("approximate") == "tanh")
 
 
-_PLAIN = {
+_PLAIN: dict[str, Unary] = {
     "Abs": "abs", "Acos": "acos", "Asin": "asin", "Ceil": "ceil", "Cos": "cos", "Erf": "erf", "Exp": "exp",
     "Floor": "floor", "Log": "log", "Neg": "neg", "Round": "round", "Rsqrt": "rsqrt", "Sign": "sign",
     "Sin": "sin", "Sqrt": "sqrt", "Tanh": "tanh",
 }  # fmt: skip
 
 
-def _plain(name: str) -> Callable[[dict[str, float], bool], Formula]:
+def _plain(name: Unary) -> Callable[[dict[str, float], bool], Formula]:
     return lambda *_: lambda s, x, y: s.unary(name, x, y)
 
 
@@ -129,7 +130,7 @@ def _between(lowering: Lowering, x: Tensor) -> None:
         sheet.min(raised, lowering.tensor(high), lowering.output())
 
 
-def _pairwise(op: str) -> Callable[[Lowering], None]:
+def _pairwise(op: Binary) -> Callable[[Lowering], None]:
     def build(lowering: Lowering) -> None:
         if not _affine(lowering):
             tensors = [lowering.tensor(name) for name in lowering.node.inputs]
@@ -138,7 +139,7 @@ def _pairwise(op: str) -> Callable[[Lowering], None]:
     return build
 
 
-def _folded(lowering: Lowering, op: str, tensors: Sequence[Tensor]) -> None:
+def _folded(lowering: Lowering, op: Binary, tensors: Sequence[Tensor]) -> None:
     sheet, y = Sheet(lowering), lowering.output()
     if len(tensors) == 1:
         sheet.mul(tensors[0], 1.0, y)
@@ -192,7 +193,7 @@ def power(lowering: Lowering) -> None:
     """x to a power; squares and roots are exact."""
     exponent = lowering.graph.constants.get(lowering.node.inputs[1])
     x, sheet = lowering.tensor(lowering.node.inputs[0]), Sheet(lowering)
-    known = {2.0: "square", 0.5: "sqrt"}
+    known: dict[float | None, Unary] = {2.0: "square", 0.5: "sqrt"}
     only = None if exponent is None or exponent.size != 1 else float(exponent.reshape(-1)[0])
     if only in known and lowering.graph.shapes[lowering.step.outputs[0]] == x.shape:
         sheet.unary(known[only], x, lowering.output())

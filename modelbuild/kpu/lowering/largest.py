@@ -5,8 +5,10 @@ reach over its border, the least code lies there, which no maximum sees."""
 from __future__ import annotations
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.model import Node
-from modelbuild.kpu.lowering.layer import Layer, emit_layer, ram_bytes
+from modelbuild.kpu.lowering.dividing import emit_layer
+from modelbuild.kpu.lowering.layer import Layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import dropped, unit
 
@@ -35,7 +37,7 @@ def emit_pools(lowering: Lowering, x: QuantizedTensor, steps: tuple[str, ...], y
     while waiting:
         pool = waiting.pop(0)
         drops = pool == DROP
-        if drops and 2 * ram_bytes(x.shape) > lowering.ram_bytes:
+        if drops and 2 * shape_bytes(x.shape) > lowering.ram_bytes:
             pool = waiting.pop(0)
         stride = 2 if pool == HALVE else 1
         shape = (*x.shape[:2], *(cells // stride for cells in x.shape[2:]))

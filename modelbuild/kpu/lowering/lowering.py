@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,15 @@ from modelbuild.graph.chains import Chains
 from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering.functions import Function
+from modelbuild.kpu.lowering.layer import Layer
+from modelbuild.kpu.lowering.limits import limits, line
 from modelbuild.quantize.assembly import Assembly
 from modelbuild.quantize.emission import Emission, Parts, names_of
 from modelbuild.quantize.plan import NATURAL, Plan, Step
 from modelbuild.quantize.ports import port_tensor
 from modelbuild.quantize.weighted import Weighted, weighted
 
-if TYPE_CHECKING:
-    from modelbuild.kpu.lowering.layer import Layer
-
 BYTES, FLOATS = "bytes", "floats"
-LARGEST = float(np.finfo(np.float32).max)
 ON_KPU = "kpu_conv"
 
 
@@ -287,18 +285,3 @@ class Lowering(Emission):
 
 def _same(a: QuantizedTensor, b: QuantizedTensor) -> bool:
     return (a.scale, a.zero_point) == (b.scale, b.zero_point)
-
-
-def number(value: float) -> NDArray[np.float32]:
-    """A constant of no axes, within what float32 holds."""
-    return np.array(min(max(value, -LARGEST), LARGEST), np.float32)
-
-
-def line(factor: float, offset: float) -> dict[str, NDArray[Any]]:
-    """`factor` and `offset` of a conversion."""
-    return {"factor": number(factor), "offset": number(offset)}
-
-
-def limits(low: float = -LARGEST, high: float = LARGEST) -> dict[str, NDArray[Any]]:
-    """`low` and `high` of an operator on floats."""
-    return {"low": number(low), "high": number(high)}

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.chips.recipe import Hardware
-from modelbuild.formats.kmodel.kpu_registers import map_bytes
+from modelbuild.formats.kmodel.kpu_geometry import LEAST
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.taps import Axis, Window
 from modelbuild.kpu.cycles import array_cycles, upload_fact, written_cycles
-from modelbuild.kpu.lowering.layer import emit_layer
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.strided import PICKED, SECONDS_A_BYTE
 from modelbuild.kpu.lowering.unit import beside_itself
@@ -48,6 +49,8 @@ class Odd(NamedTuple):
 
 def centres(size: Map, out: Map, window: Window, axes: tuple[Axis, Axis]) -> tuple[bool, bool] | None:
     """Whether those of rows and columns are odd; None where the KPU cannot pick them, or need not."""
+    if min(size) < LEAST:
+        return None
     found = []
     for axis, cells, count, taps, pad in zip(axes, size, out, window.kernel, window.pads, strict=False):
         as_it_is = axis.is_whole and axis.size == cells and not any(run.start for run in axis.runs)
@@ -67,7 +70,7 @@ def pays(of: Odd, hardware: Hardware) -> bool:
         layers.append((of.x, of.source))
         more += _TAPS**2 * of.x[1] * of.source[1]
         cycles += _cycles(of.x, of.source[1]) + hardware.layer_overhead_cycles.value
-    if max(_bytes(read) + _bytes(made) for read, made in layers) > hardware.sram_bytes.value:
+    if max(shape_bytes(read) + shape_bytes(made) for read, made in layers) > hardware.sram_bytes.value:
         return False
     cost = cycles / hardware.clock_hz.value + more * (of.x[0] / hardware.weight_bytes_per_second.value)
     return _saved(of, hardware) > cost + more * SECONDS_A_BYTE
@@ -94,10 +97,6 @@ def _upload(width: int, hardware: Hardware) -> float:
 
 def _cycles(source: Map, outputs: int) -> float:
     return array_cycles(source, outputs, False) + written_cycles(source, outputs)
-
-
-def _bytes(shape: Map) -> int:
-    return shape[0] * map_bytes(shape[3], shape[2], shape[1])
 
 
 def laid(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.phases import PHASES, phased, spread
 from modelbuild.graph.taps import Window
-from modelbuild.kpu.lowering.layer import padded, reshaped
+from modelbuild.kpu.lowering.cells import padded, reshaped
 from modelbuild.kpu.lowering.lowering import Lowering
 
 Weights = NDArray[np.integer]

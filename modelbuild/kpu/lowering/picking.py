@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
-from modelbuild.kpu.lowering.moves import Moves, Wanted, form_of
+from modelbuild.kpu.lowering.moving import Moves, Wanted, form_of
 
 Places = NDArray[np.int64]
 

@@ -10,8 +10,9 @@ import numpy as np
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.graph.chains import Chain
 from modelbuild.graph.model import Node, Shape
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.largest import GROW, emit_pools, pools_of
-from modelbuild.kpu.lowering.layer import Trim, emit_layer
+from modelbuild.kpu.lowering.layer import Trim
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.unit import unit
 from modelbuild.quantize.plan import Step

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.model import Node
+from modelbuild.kpu.lowering.dividing import emit_layer
 from modelbuild.kpu.lowering.functions import of_chain
-from modelbuild.kpu.lowering.layer import Codes, Layer, Trim, emit_layer, ram_bytes
+from modelbuild.kpu.lowering.layer import Codes, Layer, Trim
 from modelbuild.kpu.lowering.lowering import Lowering
 from modelbuild.kpu.lowering.pools import begin, bounded_bytes, pool_behind, within_bounds
+from modelbuild.kpu.lowering.start import left_by
 
 MOST = 255  # of a weight where none is below zero; of others 127
 
@@ -21,7 +24,7 @@ MOST = 255  # of a weight where none is below zero; of others 127
 def holds(lowering: Lowering, node: Node) -> bool:
     """Whether the KPU's RAM holds the maps beside each other, and a channel of the sum."""
     shapes = [lowering.graph.shapes[name] for name in node.inputs]
-    return sum(map(ram_bytes, shapes)) + ram_bytes((1, 1, *shapes[0][2:])) <= lowering.ram_bytes
+    return sum(map(shape_bytes, shapes)) + shape_bytes((1, 1, *shapes[0][2:])) <= lowering.ram_bytes
 
 
 def total(lowering: Lowering) -> tuple[Node, ...]:
@@ -33,9 +36,8 @@ def total(lowering: Lowering) -> tuple[Node, ...]:
     maps = [lowering.bytes(name) for name in node.inputs]
     signs = [-1 if place and node.op == "Sub" else 1 for place in range(len(maps))]
     x, codes = _beside(lowering, maps, signs)
-    last = chain.nodes[-1].op if chain.nodes else node.op
     name = chain.end if pool is None else pool.node.outputs[0]
-    y = bounded_bytes(lowering, lowering.left(chain.end, last), lowering.graph.shapes[name])
+    y = bounded_bytes(lowering, left_by(lowering, chain), lowering.graph.shapes[name])
     made = (*y.shape[:2], *(size // (1 if pool is None else pool.stride) for size in x.shape[2:]))
     trim = None if made == y.shape else Trim(made, (0, 0, 0, 0), (1, 1, 1, 1))
     text = "bypass" if pool is None else pool.name

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelbuild.arithmetic.kpu.images import line_of
-from modelbuild.kpu.lowering.lowering import FLOATS, Lowering, limits
-from modelbuild.kpu.lowering.moves import Moves
+from modelbuild.kpu.lowering.limits import limits
+from modelbuild.kpu.lowering.lowering import FLOATS, Lowering
+from modelbuild.kpu.lowering.moving import Moves
 from modelbuild.quantize.builders.resize import axis_lines, linear_cells
 
 _FLAGS = {  # align_corners, half_pixel

@@ -9,13 +9,12 @@ from math import prod
 from typing import NamedTuple
 
 from modelbuild.chips.recipe import Hardware
-from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
-from modelbuild.formats.kmodel.kpu_registers import map_bytes
+from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES, MOST_LOADS
+from modelbuild.formats.kmodel.kpu_registers import shape_bytes
 from modelbuild.graph.taps import Axis
 from modelbuild.kpu.cycles import array_cycles, upload_fact, written_cycles
 
 CPU, DENSE, UNIT, BEHIND = "cpu", "dense", "unit", "behind"  # who picks
-MOST_LOADS = 64
 _TAPS = 9
 SECONDS_A_BYTE = 220e-9  # that a byte more of the file must save: general RAM holds it for good
 PICKED = 2  # operations of the CPU for a byte that it picks
@@ -118,5 +117,5 @@ def _weights(of: Strided, count: int, hardware: Hardware) -> float:
 
 def _fit(*pairs: tuple[Map, Map], hardware: Hardware) -> bool:
     """Whether inputs and outputs of layers lie in the KPU's RAM together."""
-    sizes = (sum(each[0] * map_bytes(each[3], each[2], each[1]) for each in pair) for pair in pairs)
+    sizes = (sum(map(shape_bytes, pair)) for pair in pairs)
     return max(sizes) <= hardware.sram_bytes.value

@@ -8,10 +8,10 @@ from functools import lru_cache
 from itertools import pairwise, product
 from typing import NamedTuple
 
+from modelbuild.formats.kmodel.kpu_geometry import LEAST, TALLEST, WIDEST
 from modelbuild.formats.kmodel.kpu_registers import POOL_STRIDES, POOLS, map_bytes
 from modelbuild.formats.kmodel.records import number
 
-LEAST, TALLEST, WIDEST = 4, 256, 512  # cells of a layer's input along an axis
 _MOST_PARTS = 64  # along an axis
 _ENOUGH = 4  # ways that are compared
 _POOL_WINDOWS = {

@@ -6,8 +6,8 @@ from modelbuild.graph.model import Graph, Node
 from modelbuild.graph.quantized_border import is_port
 from modelbuild.kpu.lowering import moves, picking
 from modelbuild.kpu.lowering.functions import OPERATORS
+from modelbuild.kpu.lowering.layered import SUMS, on_kpu
 from modelbuild.kpu.lowering.lowering import Lowering
-from modelbuild.kpu.lowering.products import SUMS, on_kpu
 
 _PASSING = frozenset({*moves.BUILDERS, *picking.BUILDERS} - {"ScatterElements", "ScatterND"})
 

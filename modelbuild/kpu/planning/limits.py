@@ -6,13 +6,17 @@ from collections.abc import Iterator
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator
 from modelbuild.errors import ModelbuildError, Problem
-from modelbuild.formats.kmodel.kpu_geometry import LOAD_BYTES
+from modelbuild.formats.kmodel.kpu_geometry import (
+    LEAST,
+    LOAD_BYTES,
+    MOST_CHANNELS,
+    MOST_LOADS,
+    TALLEST,
+    WIDEST,
+)
 from modelbuild.formats.kmodel.kpu_registers import RAM_BYTES
 from modelbuild.kpu.planning.maps import LAYER, ram_bytes
 
-CHANNELS = 1024
-HEIGHTS, WIDTHS = (4, 256), (4, 512)
-LOADS = 64  # of weights
 SETTING = "compile.sram_bytes"  # a place that is found in a manifest
 _SPLIT = "split it into layers of fewer channels, or let the CPU do it"
 
@@ -43,24 +47,24 @@ def _problems(model: FixedModel, operator: FixedOperator, room: int, own: int) -
     where = f"layer {node(operator)}"
     _, channels, height, width = source.shape
     for what, count in (("input", channels), ("output", made.shape[1])):
-        if count > CHANNELS:
+        if count > MOST_CHANNELS:
             yield Problem(
-                f"it has {count} {what} channels", where, f"the KPU takes {CHANNELS} at most", _SPLIT
+                f"it has {count} {what} channels", where, f"the KPU takes {MOST_CHANNELS} at most", _SPLIT
             )
-    for what, size, (least, most) in (("high", height, HEIGHTS), ("wide", width, WIDTHS)):
-        if not least <= size <= most:
+    for what, size, most in (("high", height, TALLEST), ("wide", width, WIDEST)):
+        if not LEAST <= size <= most:
             yield Problem(
                 f"its input is {size} {what}",
                 where,
-                f"the KPU takes {least} to {most}",
-                "pad or cut the map before it" if size < least else "take a smaller picture",
+                f"the KPU takes {LEAST} to {most}",
+                "pad or cut the map before it" if size < LEAST else "take a smaller picture",
             )
     weight = model.constants[operator.constants["weight"]]
     one = weight[0].size
     at_once = LOAD_BYTES // one
-    if not operator.parameters["depthwise"] and -(-len(weight) // max(1, at_once)) > LOADS:
+    if not operator.parameters["depthwise"] and -(-len(weight) // max(1, at_once)) > MOST_LOADS:
         yield Problem(
-            f"its weights have {weight.size} bytes, which {LOADS} loads do not hold",
+            f"its weights have {weight.size} bytes, which {MOST_LOADS} loads do not hold",
             where,
             f"a load has {LOAD_BYTES} bytes, and {one} are one output channel's",
             _SPLIT,

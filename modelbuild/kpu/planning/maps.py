@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from modelbuild.arithmetic.fixed_model import FixedModel, FixedOperator, QuantizedTensor
-from modelbuild.formats.kmodel.kpu_registers import map_bytes, row_layout
+from modelbuild.formats.kmodel.kpu_registers import row_layout, shape_bytes
 
 LAYER = "kpu_conv"
 JOINS = ("concat", "join")
@@ -18,8 +18,7 @@ def dense_bytes(tensor: QuantizedTensor) -> int:
 
 def ram_bytes(tensor: QuantizedTensor) -> int:
     """Bytes of a map [N, C, H, W] in the KPU's RAM."""
-    batches, channels, height, width = tensor.shape
-    return batches * map_bytes(width, height, channels)
+    return shape_bytes(tensor.shape)
 
 
 def readers(model: FixedModel) -> dict[str, list[int]]:

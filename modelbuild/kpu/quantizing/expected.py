@@ -1,4 +1,4 @@
-"""Where the values of a layer lie: as observed, or as its weights let expect."""
+"""Where the values of a layer lie, as its weights let expect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from modelbuild.quantize.histogram import Histogram
 from modelbuild.quantize.in_order import mean_in_order, sum_in_order
 
 Real = NDArray[np.float64]
@@ -52,14 +51,3 @@ def interpolated(places: Real, known: Real, values: Real) -> Real:
     width = known[cell + 1] - known[cell]
     part = (inside - known[cell]) / np.where(width > 0, width, 1.0)
     return np.asarray(values[cell] + part * (values[cell + 1] - values[cell]), np.float64)
-
-
-def share_below(found: Histogram | Expected, places: Real) -> Real:
-    """The share of values below each place, exact zeros counted at the first place above them."""
-    if isinstance(found, Expected):
-        return found.below(places)
-    counts = found.counts.astype(np.float64)
-    held = np.concatenate([[0.0], np.add.accumulate(counts)])
-    bounds = found.low + (found.high - found.low) * (np.arange(len(counts) + 1) / len(counts))
-    below = interpolated(places, bounds, held) + np.where(places > 0, float(found.zeros), 0.0)
-    return np.asarray(below / max(held[-1] + found.zeros, 1.0), np.float64)

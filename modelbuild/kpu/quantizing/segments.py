@@ -23,7 +23,6 @@ from modelbuild.kpu.quantizing.target import (
     domain_of,
     weights_of,
 )
-from modelbuild.quantize.histogram import Histogram
 
 __all__ = ["Function", "Segments", "fit_segments"]
 
@@ -65,7 +64,7 @@ def fit_segments(
     high: int,
     v_scale: float,
     output: QuantizedTensor,
-    histogram: Histogram | Expected | None = None,
+    seen: Expected | None = None,
     offset: float = 0.0,
 ) -> Segments:
     """The table for round(function(v * v_scale) / output.scale) + output.zero_point, low <= v <= high.
@@ -73,8 +72,8 @@ def fit_segments(
     `function`: all that is behind the convolution, on float64, element by element; made of single IEEE
     operations if tables are to be the same on every machine: this is all that decides here. `low`, `high`:
     what can occur (`batch_norm`), whole numbers of 36 bits. `v_scale` in real units a step; negative
-    where values were turned. `histogram` of v * v_scale, or what is `expected`: where errors count; without
-    it they count the same wherever the output changes. `offset` in steps of the output, for mean pools behind
+    where values were turned. `seen`: where v * v_scale is `expected`, and errors count; without it
+    they count the same wherever the output changes. `offset` in steps of the output, for mean pools behind
     it (`lost_by`).
     Errors: ModelbuildError for values of more than 36 bits, and where the function is no number.
     """
@@ -85,10 +84,10 @@ def fit_segments(
         )
     target = Target(function, v_scale, output, offset)
     domain = domain_of(target, low, high)
-    return _table(domain, _pieces(target, domain, low, histogram))
+    return _table(domain, _pieces(target, domain, low, seen))
 
 
-def _pieces(target: Target, domain: Domain, low: int, histogram: Histogram | Expected | None) -> list[Piece]:
+def _pieces(target: Target, domain: Domain, low: int, seen: Expected | None) -> list[Piece]:
     width = domain.high - domain.low
     if width < 1:
         return [Piece(domain.low, 0.0, domain.after)]
@@ -101,7 +100,7 @@ def _pieces(target: Target, domain: Domain, low: int, histogram: Histogram | Exp
     start = max(domain.low - spare, float(LOWEST))
     edges = start + (domain.high - start) * shares
     places = (edges[:-1] + edges[1:]) / 2
-    weights = weights_of(edges, target.v_scale, histogram) * (places >= low)
+    weights = weights_of(edges, target.v_scale, seen) * (places >= low)
     return fitted_pieces(places, target.within(places), weights, domain)
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from modelbuild.arithmetic.fixed_model import QuantizedTensor
 from modelbuild.errors import ModelbuildError
-from modelbuild.kpu.quantizing.expected import Expected, share_below
-from modelbuild.quantize.histogram import Histogram
+from modelbuild.kpu.quantizing.expected import Expected
 
 Real = NDArray[np.float64]
 Function = Callable[[Real], Real]
@@ -94,12 +93,12 @@ def _edge(target: Target, near: float, far: float, known: float) -> float | None
     return near
 
 
-def weights_of(edges: Real, v_scale: float, seen: Histogram | Expected | None) -> Real:
+def weights_of(edges: Real, v_scale: float, seen: Expected | None) -> Real:
     """How much each cell between `edges` counts; 1 in all. Where nothing was seen, all count the same."""
     even = np.full(len(edges) - 1, 1 / (len(edges) - 1))
     if seen is None:
         return even
-    shares = np.abs(np.diff(share_below(seen, edges * v_scale)))
+    shares = np.abs(np.diff(seen.below(edges * v_scale)))
     total = float(np.add.accumulate(shares)[-1])
     return even if total <= 0 else (1 - _UNSEEN) * shares / total + _UNSEEN * even
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kpu.emitting import running
-from tests.kpu.emitting.making import random_model
+from tests.kpu.emitting.random_models import random_model
 
 JUDGED = 30
 MANY = 500

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Node
+from modelbuild.kpu.lowering import builders
+from modelbuild.kpu.lowering.layered import LAYERS
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.quantize.cases import F, normal
@@ -21,6 +23,10 @@ def one(
     made = weights(w=(outputs, channels // group, kernel, kernel))
     node = conv("x", "y", "w", kernel, group=group, **more)
     return lowered(network([node], (1, channels, *size), made))
+
+
+def test_every_operator_that_may_be_a_layer_has_a_builder() -> None:
+    assert set(builders.BUILDERS) == LAYERS
 
 
 WINDOWS: dict[str, tuple[dict[str, Any], list[str]]] = {

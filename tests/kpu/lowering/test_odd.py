@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.kpu.lowering import products
+from modelbuild.kpu.lowering import convolutions
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import conv, lowered, network, weights
 from tests.kpu.lowering.test_networks import placed_as_told
@@ -41,7 +41,7 @@ def test_a_layer_picks(pads: list[int], pools: list[str], monkeypatch: pytest.Mo
     assert [each.parameters["pool"] for each in made.kinds("kpu_conv")] == pools
     assert made.count("slice") == made.count("pad") == 0
     placed_as_told(made)
-    monkeypatch.setattr(products, "pays", lambda of, hardware: False)
+    monkeypatch.setattr(convolutions, "pays", lambda of, hardware: False)
     plain = lowered(graph(pads))
     assert plain.count("pad") == plain.count("slice") == 1
     for sample in made.samples:
@@ -58,3 +58,11 @@ def test_what_does_not_pay_is_cut_out_by_the_cpu() -> None:
     assert made.count("slice") == 1
     odd = lowered(graph(TENSORFLOW, (21, 24)))
     assert odd.count("kpu_conv") == 2 and odd.snr() > 28
+
+
+def test_a_map_of_fewer_rows_than_a_layer_has_is_padded() -> None:
+    nodes = [conv("x", "a", "u"), conv("a", "y", "w", pads=TENSORFLOW, stride=2)]
+    made = lowered(network(nodes, (1, 3, 2, 130), weights(u=(1, 3, 3, 3), w=(16, 1, 3, 3))))
+    running.check_simulated(made.fixed, made.samples[0], running.compiled(made.fixed))
+    placed_as_told(made)
+    assert made.snr() > 28

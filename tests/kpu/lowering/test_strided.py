@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from modelbuild.graph.model import Graph, Node
-from modelbuild.kpu.lowering import products
+from modelbuild.kpu.lowering import convolutions
 from modelbuild.kpu.lowering.strided import CPU, DENSE, UNIT
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
@@ -32,7 +32,7 @@ def graph(pads: Any = 1, size: tuple[int, int] = (20, 24), *outputs: str) -> Gra
 
 def by(way: str, source: Graph, patch: Patch) -> Lowered:
     """Lowered with `way` for all such windows."""
-    patch.setattr(products, "picker", lambda of, hardware: way)
+    patch.setattr(convolutions, "picker", lambda of, hardware: way)
     return lowered(source)
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelbuild.formats.kmodel.kpu_geometry import LEAST
 from modelbuild.graph.model import Graph, Node
-from modelbuild.kpu.lowering import products
-from modelbuild.kpu.lowering.strips import LEAST, Steps, spans
+from modelbuild.kpu.lowering import convolutions
+from modelbuild.kpu.lowering.strips import Steps, spans
 from tests.kpu.emitting import running
 from tests.kpu.lowering.made import Lowered, conv, lowered, network, weights
 from tests.kpu.lowering.test_networks import placed_as_told
@@ -104,7 +105,7 @@ def test_phases_leave_what_a_stride_does(
     made = []
     for way in (False, True):
         monkeypatch.setattr(
-            products, "takes_phases", lambda shape, out, window, way=way: way and window.strides == (2, 2)
+            convolutions, "takes_phases", lambda shape, out, window, way=way: way and window.strides == (2, 2)
         )
         made.append(lowered(source))
     plain, phased = made

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelbuild.kpu.planning.order import late
-from tests.kpu.emitting.making import Maker, random_model
+from tests.kpu.emitting.making import Maker
+from tests.kpu.emitting.random_models import random_model
 from tests.kpu.emitting.running import compiled
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from modelbuild.kpu.quantizing import Expected, batch_norm, expected, fit_segments, sum_bounds
-from modelbuild.kpu.quantizing.expected import share_below
-from modelbuild.quantize.histogram import BINS, Histogram
 from tests.kpu.quantizing.oracle import FUNCTIONS, output, wanted
 
 
@@ -29,14 +27,6 @@ def test_middles_and_widths_by_hand() -> None:
     assert np.allclose(found.width, [5 * 20 * 0.5, 50e-3])
     centred = expected(weight, np.array([0.5, 0.5]), np.array([1.0, -2.0]), 255)
     assert np.allclose(centred.middle, [1 + 1 * 12 * 0.5, -2])
-
-
-def test_shares_of_a_histogram() -> None:
-    counts = np.zeros(BINS, np.int64)
-    counts[0], counts[-1] = 1, 2
-    found = Histogram(-1.0, 1.0, counts, zeros=1)
-    shares = share_below(found, np.array([-2.0, -0.5, 0.0, 0.5, 2.0]))
-    assert shares.tolist() == [0, 0.25, 0.25, 0.5, 1]
 
 
 def test_tables_are_better_where_values_are() -> None:

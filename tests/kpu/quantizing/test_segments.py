@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelbuild.errors import ModelbuildError
-from modelbuild.kpu.quantizing import Segments, fit_segments
-from modelbuild.kpu.quantizing.expected import Expected
-from modelbuild.quantize.histogram import BINS, Histogram
+from modelbuild.kpu.quantizing import Expected, Segments, fit_segments
 from tests.hypotheses import examples
 from tests.kpu.quantizing.oracle import FUNCTIONS, STRAIGHT, code, output, wanted
 
@@ -172,15 +170,13 @@ def test_any_range(name, low, span, power, gain, reach, turned) -> None:  # type
     assert np.abs(table.codes(values) - exact).max() < 2.6
 
 
-def test_a_histogram_says_where_errors_count() -> None:
+def test_what_is_expected_says_where_errors_count() -> None:
     """The part of silu that falls, where nearly all values lie, is fitted better, the rest worse."""
     function = FUNCTIONS["silu"]
     y = output(-0.3, 1.5)
     v_scale = y.scale * STEP
     ends = int(-8 / v_scale), int(8 / v_scale)
-    bins = np.zeros(BINS, np.int64)
-    bins[BINS // 2 - BINS * 3 // 16 : BINS // 2 - BINS // 16] = 1000
-    seen = Histogram(-8.0, 8.0, bins, zeros=5)
+    seen = Expected(np.array([-2.0]), np.array([0.5]))
     values = places(int(-3 / v_scale), int(-1 / v_scale))
     even, weighted = (fit_segments(function, *ends, v_scale, y, found) for found in (None, seen))
     errors = [scores(table, function, v_scale, y, values)[0] for table in (even, weighted)]
