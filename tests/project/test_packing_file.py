@@ -169,7 +169,7 @@ def test_sizes_that_a_model_leaves_open_are_never_guessed(tmp_path: Path) -> Non
     wanted = PackRequest("open.onnx", "kl720", tmp_path, ["samples"])
     with pytest.raises(ModelbuildError, match=r"the input `image` open: \[n, 3, h, 8\]") as caught:
         text_of(wanted)
-    assert "--shape image=1,3,1,8" in str(caught.value)
+    assert "--shape image=1,3,<?>,8" in str(caught.value)
     assert "shape: [1, 3, 16, 8]" in text_of(replace(wanted, shapes={ONLY: (1, 3, 16, 8)}))
 
 
